@@ -1,0 +1,22 @@
+/**
+ * Test projects: `unit` needs no native engine, `encrypted` runs the real one, `e2e` drives the command line.
+ * @module
+ */
+import { defineConfig } from "vitest/config";
+
+const project = (name: string, include: string[], testTimeout: number) => ({
+  resolve: { conditions: ["dev", "node", "import", "module", "default"] },
+  ssr: { resolve: { conditions: ["dev", "node", "import", "module", "default"] } },
+  test: { name, include, testTimeout, hookTimeout: testTimeout },
+});
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      project("unit", ["src/**/*.test.ts", "test/unit/**/*.test.ts"], 60_000),
+      project("encrypted", ["test/encrypted/**/*.test.ts"], 600_000),
+      project("e2e", ["test/e2e/**/*.test.ts"], 600_000),
+    ],
+  },
+});
