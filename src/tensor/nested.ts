@@ -11,9 +11,8 @@ export function toNested(input: Tensor): Nested {
   const steps = strides(input.shape);
   const level = (axis: number, start: number): Nested => {
     const length = input.shape[axis];
-    if (length === undefined) return input.data[start] ?? 0;
-    const step = steps[axis] ?? 1;
-    return Array.from({ length }, (_, index) => level(axis + 1, start + index * step));
+    if (length === undefined) return input.data[start];
+    return Array.from({ length }, (_, index) => level(axis + 1, start + index * steps[axis]));
   };
   return level(0, 0);
 }

@@ -47,7 +47,7 @@ export function sizeOf(shape: Shape): number {
 export function strides(shape: Shape): number[] {
   const steps = Array.from(shape, () => 1);
   for (let axis = shape.length - 2; axis >= 0; axis--) {
-    steps[axis] = (steps[axis + 1] ?? 1) * (shape[axis + 1] ?? 1);
+    steps[axis] = steps[axis + 1] * shape[axis + 1];
   }
   return steps;
 }
@@ -96,7 +96,7 @@ export function float64(shape: Shape, data: ArrayLike<number>): Tensor<"float64"
 /** An int64 tensor; every element must be an integer of magnitude at most 2^53. */
 export function int64(shape: Shape, data: ArrayLike<number>): Tensor<"int64"> {
   for (let i = 0; i < data.length; i++) {
-    const value = data[i] ?? 0;
+    const value = data[i];
     if (!Number.isInteger(value) || Math.abs(value) > 2 ** 53) {
       throw new SottoError("BAD_VALUE", "int64 tensor", `expected integers, got ${value}`);
     }
@@ -125,6 +125,7 @@ export function reshape<D extends DType>(input: Tensor<D>, shape: Shape): Tensor
 
 /** Converts elements to another type: to float32 rounds, to int64 truncates toward zero, to bool tests against 0. */
 export function cast<D extends DType>(input: Tensor, dtype: D): Tensor<D> {
+  if (input.dtype === dtype) return input as Tensor<D>;
   if (dtype === "int64")
     return tensor(dtype, input.shape, Float64Array.from(input.data, Math.trunc));
   if (dtype === "bool") return tensor(dtype, input.shape, bool(input.shape, input.data).data);

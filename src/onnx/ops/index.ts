@@ -1,0 +1,97 @@
+/**
+ * The operators sotto understands: one row each. To add one, write it in the file of its family and add its row.
+ * @module
+ */
+import { SottoError } from "../../errors.ts";
+import type { Attributes, GraphNode } from "../graph.ts";
+import { Constant } from "./constant.ts";
+import { Add, Identity, Relu, Sigmoid } from "./elementwise.ts";
+import { Conv, Gemm, MatMul } from "./linear.ts";
+import { Flatten, Reshape, Shape } from "./movement.ts";
+import type { Operator } from "./operator.ts";
+
+/** Operators by name; those of a domain other than ai.onnx are named `domain.Operator`. */
+const operators: ReadonlyMap<string, Operator> = new Map(
+  Object.entries({
+    Add,
+    Constant,
+    Conv,
+    Flatten,
+    Gemm,
+    Identity,
+    MatMul,
+    Relu,
+    Reshape,
+    Shape,
+    Sigmoid,
+  }),
+);
+
+/** Names of the supported operators, sorted. */
+export const supportedOperators: readonly string[] = [...operators.keys()].sort();
+
+/** What a node's operator needs of the node: a node of a graph, or one made up by a later stage. */
+export interface OperatorUse {
+  readonly opType: string;
+  readonly attributes: Attributes;
+  /** Default: "" (ai.onnx). */
+  readonly domain?: string;
+  /** Shown in errors. Default: the operator's name. */
+  readonly name?: string;
+}
+
+/** Name of a node's operator, with its domain unless that is ai.onnx. */
+export function operatorName({
+  opType,
+  domain = "",
+}: Pick<OperatorUse, "opType" | "domain">): string {
+  return domain === "" ? opType : `${domain}.${opType}`;
+}
+
+/** The operator of a node, or undefined if it is not supported. */
+export function findOperator(use: Pick<OperatorUse, "opType" | "domain">): Operator | undefined {
+  return operators.get(operatorName(use));
+}
+
+/** The operator of a node; UNSUPPORTED_OPERATOR if there is none. */
+export function operatorOf(use: OperatorUse): Operator {
+  const operator = findOperator(use);
+  if (operator) return operator;
+  const message = `operator ${operatorName(use)} is not supported; supported operators: ${supportedOperators.join(", ")}`;
+  throw new SottoError("UNSUPPORTED_OPERATOR", use.name ?? use.opType, message);
+}
+
+/** True if each output element of the operator depends only on the elements at its place in the inputs. */
+export function isElementwise(opType: string): boolean {
+  return operators.get(opType)?.elementwise ?? false;
+}
+
+/** Checks a node's number of inputs and outputs. */
+export function checkArity(node: GraphNode): void {
+  const { minInputs, maxInputs } = operatorOf(node);
+  const count = node.inputs.length;
+  const isAbsent = node.inputs.slice(0, minInputs).includes("");
+  if (count < minInputs || count > maxInputs || isAbsent) {
+    const expected = minInputs === maxInputs ? minInputs : `${minInputs} to ${maxInputs}`;
+    const got = `[${node.inputs.join(", ")}]`;
+    const message = `${operatorName(node)} expects ${expected} inputs, got ${got}`;
+    throw new SottoError("BAD_MODEL", node.name, message);
+  }
+  if (node.outputs.length !== 1) {
+    const message = `${operatorName(node)} expects 1 output, got ${node.outputs.length}`;
+    throw new SottoError("BAD_MODEL", node.name, message);
+  }
+}
+
+/** Runs a function of a node's operator; errors name the node. */
+export function atNode<T>(use: OperatorUse, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof SottoError)) throw error;
+    const where = use.name ?? use.opType;
+    const detail = error.message.slice(`${error.code} at ${error.where}: `.length);
+    const inside = where === use.opType ? "" : `${operatorName(use)}: `;
+    throw new SottoError(error.code, where, `${inside}${detail}`);
+  }
+}

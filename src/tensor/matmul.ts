@@ -1,0 +1,110 @@
+/**
+ * Matrix product. A float32 product accumulates in the order of the terms, rounding to float32 after each (the product of
+ * two float32 is exact in double precision, so each step is a fused multiply-add); any other product is in double
+ * precision, which is exact for integers.
+ * @module
+ */
+import { SottoError } from "../errors.ts";
+import { expand } from "./strided.ts";
+import { allocate, broadcastShapes, cast, promote, reshape, sizeOf } from "./tensor.ts";
+import type { Shape, Tensor } from "./tensor.ts";
+
+/** Shape of `matmul`, or BAD_SHAPE: numpy's rules, where a vector is a row on the left and a column on the right. */
+export function matmulShape(a: Shape, b: Shape): number[] {
+  const left = a.length === 1 ? [1, ...a] : a;
+  const right = b.length === 1 ? [...b, 1] : b;
+  if (a.length === 0 || b.length === 0 || left.at(-1) !== right.at(-2)) {
+    const shapes = `[${a.join(", ")}] by [${b.join(", ")}]`;
+    throw new SottoError("BAD_SHAPE", "matmul", `cannot multiply ${shapes}`);
+  }
+  const shape = broadcastShapes(left.slice(0, -2), right.slice(0, -2));
+  if (a.length > 1) shape.push(left[left.length - 2]);
+  if (b.length > 1) shape.push(right[right.length - 1]);
+  return shape;
+}
+
+/** Product of two matrices, or of two stacks of matrices whose leading axes broadcast. */
+export function matmul(a: Tensor, b: Tensor): Tensor {
+  const shape = matmulShape(a.shape, b.shape);
+  const dtype = promote(a.dtype, b.dtype);
+  const terms = a.shape[a.shape.length - 1];
+  const columns = b.shape.length === 1 ? 1 : b.shape[b.shape.length - 1];
+  const data = allocate(dtype, sizeOf(shape));
+  if (b.shape.length <= 2) {
+    // one matrix on the right: the rows of a stack on the left are the rows of one tall matrix
+    multiplyInto(data, cast(a, dtype).data, cast(b, dtype).data, terms, columns);
+    return { dtype, shape, data };
+  }
+  const rows = a.shape.length === 1 ? 1 : a.shape[a.shape.length - 2];
+  const left = a.shape.length === 1 ? reshape(a, [1, terms]) : a;
+  const batch = broadcastShapes(left.shape.slice(0, -2), b.shape.slice(0, -2));
+  const x = cast(expand(left, [...batch, rows, terms]), dtype).data;
+  const y = cast(expand(b, [...batch, terms, columns]), dtype).data;
+  for (let i = 0; i < sizeOf(batch); i++) {
+    const out = data.subarray(i * rows * columns, (i + 1) * rows * columns);
+    const xi = x.subarray(i * rows * terms, (i + 1) * rows * terms);
+    multiplyInto(
+      out,
+      xi,
+      y.subarray(i * terms * columns, (i + 1) * terms * columns),
+      terms,
+      columns,
+    );
+  }
+  return { dtype, shape, data };
+}
+
+/** Adds to the zeroed `out` (rows x columns) the product of `x` (rows x terms) and `y` (terms x columns), of one storage. */
+export function multiplyInto(
+  out: Float32Array | Float64Array,
+  x: Float32Array | Float64Array,
+  y: Float32Array | Float64Array,
+  terms: number,
+  columns: number,
+): void {
+  if (out instanceof Float32Array && x instanceof Float32Array && y instanceof Float32Array) {
+    multiplyFloat32(out, x, y, terms, columns);
+  } else if (
+    out instanceof Float64Array &&
+    x instanceof Float64Array &&
+    y instanceof Float64Array
+  ) {
+    multiplyFloat64(out, x, y, terms, columns);
+  } else {
+    throw new Error("internal: a product of mixed storages");
+  }
+}
+
+// Two copies, so that each loop sees one kind of array: a shared one runs several times slower.
+// The innermost loop walks along a row of y, so that its sums do not wait for one another.
+function multiplyFloat32(
+  out: Float32Array,
+  x: Float32Array,
+  y: Float32Array,
+  terms: number,
+  columns: number,
+): void {
+  for (let start = 0, at = 0; start < out.length; start += columns) {
+    for (let k = 0, row = 0; k < terms; k++, row += columns) {
+      const factor = x[at++];
+      for (let j = 0; j < columns; j++) {
+        out[start + j] = Math.fround(out[start + j] + factor * y[row + j]);
+      }
+    }
+  }
+}
+
+function multiplyFloat64(
+  out: Float64Array,
+  x: Float64Array,
+  y: Float64Array,
+  terms: number,
+  columns: number,
+): void {
+  for (let start = 0, at = 0; start < out.length; start += columns) {
+    for (let k = 0, row = 0; k < terms; k++, row += columns) {
+      const factor = x[at++];
+      for (let j = 0; j < columns; j++) out[start + j] += factor * y[row + j];
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Kernels that only move elements: a result is described by its shape and by how far to step in the source along
+ * each of its axes. A step of 0 repeats (broadcasting); permuted steps transpose.
+ * @module
+ */
+import { SottoError } from "../errors.ts";
+import { allocate, sameShape, sizeOf, strides } from "./tensor.ts";
+import type { DType, Shape, Tensor } from "./tensor.ts";
+
+/** Reads `input` with one source step per axis of `shape`. */
+function gatherStrided<D extends DType>(
+  input: Tensor<D>,
+  shape: Shape,
+  steps: readonly number[],
+): Tensor<D> {
+  const data = allocate(input.dtype, sizeOf(shape));
+  const source = input.data;
+  const inner = shape.at(-1) ?? 1;
+  const innerStep = steps.at(-1) ?? 0;
+  let at = 0;
+  for (const start of data.length === 0 ? [] : rowStarts(shape, steps)) {
+    for (let i = 0; i < inner; i++) data[at++] = source[start + i * innerStep];
+  }
+  return { dtype: input.dtype, shape, data };
+}
+
+/** Source offset of each row (run along the last axis) of the result. */
+function rowStarts(shape: Shape, steps: readonly number[]): Float64Array {
+  let starts = new Float64Array(1);
+  for (let axis = 0; axis < shape.length - 1; axis++) {
+    const size = shape[axis];
+    const next = new Float64Array(starts.length * size);
+    for (let i = 0; i < next.length; i++) {
+      next[i] = starts[Math.floor(i / size)] + (i % size) * steps[axis];
+    }
+    starts = next;
+  }
+  return starts;
+}
+
+/** Repeats a tensor along the axes where `shape` is larger, as numpy's `broadcast_to`. */
+export function expand<D extends DType>(input: Tensor<D>, shape: Shape): Tensor<D> {
+  if (sameShape(input.shape, shape)) return input;
+  const missing = shape.length - input.shape.length;
+  const own = strides(input.shape);
+  const steps = shape.map((dim, axis) => {
+    const size = axis < missing ? 1 : input.shape[axis - missing];
+    if (missing < 0 || (size !== dim && size !== 1)) {
+      const shapes = `[${input.shape.join(", ")}] to [${shape.join(", ")}]`;
+      throw new SottoError("BAD_SHAPE", "expand", `cannot broadcast ${shapes}`);
+    }
+    return size === 1 ? 0 : own[axis - missing];
+  });
+  return gatherStrided(input, shape, steps);
+}
+
+/** Reorders axes: axis i of the result is axis `permutation[i]` of the input; the default reverses them. */
+export function transpose<D extends DType>(
+  input: Tensor<D>,
+  permutation: readonly number[] = input.shape.map((_, axis) => input.shape.length - 1 - axis),
+): Tensor<D> {
+  const rank = input.shape.length;
+  const isPermutation =
+    permutation.length === rank && input.shape.every((_, axis) => permutation.includes(axis));
+  if (!isPermutation) {
+    const got = `got [${permutation.join(", ")}]`;
+    throw new SottoError(
+      "BAD_SHAPE",
+      "transpose",
+      `expected a permutation of ${rank} axes, ${got}`,
+    );
+  }
+  const own = strides(input.shape);
+  return gatherStrided(
+    input,
+    permutation.map((axis) => input.shape[axis]),
+    permutation.map((axis) => own[axis]),
+  );
+}
