@@ -1,0 +1,109 @@
+/**
+ * Import: ONNX bytes to a verified graph. The steps of `importOnnx` are in an order that matters: dead nodes go before
+ * the support check, so that only operators in use are refused, and shapes come before fusion, which reads them.
+ * @module
+ */
+import { SottoError } from "../errors.ts";
+import { fuseMatMulAdd } from "./fuse.ts";
+import type { AttributeValue, Graph, GraphNode, GraphValue } from "./graph.ts";
+import { findOperator, operatorName, supportedOperators } from "./ops/index.ts";
+import { readModel, type Model, type ModelNode } from "./proto.ts";
+import { inferShapes } from "./shapes.ts";
+import { verify, verifyNames } from "./verify.ts";
+
+const oldestOpset = 7;
+const newestOpset = 22;
+
+/**
+ * Reads an ONNX file into a graph: constants folded, MatMul + Add fused to Gemm, dead nodes dropped, shapes known.
+ * Throws BAD_MODEL for bytes that are not a valid model, UNSUPPORTED_OPERATOR for what sotto cannot compute.
+ */
+export function importOnnx(bytes: Uint8Array): Graph {
+  const model = readModel(bytes);
+  checkOpset(model);
+  verifyNames({ ...model, constants: model.initializers.keys() });
+  const live = liveNodes(model.nodes, model.outputs);
+  checkOperators(live, model.opset);
+  const nodes = live.map(readableNode);
+  const folded = inferShapes({ ...model, nodes, constants: model.initializers });
+  const fused = fuseMatMulAdd(folded.nodes, model.outputs, folded);
+  const graph = prune(model, { ...folded, nodes: liveNodes(fused, model.outputs) });
+  verify(graph);
+  return graph;
+}
+
+function checkOpset({ opset, nodes }: Model): void {
+  const version = opset.get("");
+  if (version === undefined && !nodes.some(({ domain }) => domain === "")) return;
+  if (version !== undefined && version >= oldestOpset && version <= newestOpset) return;
+  const got = version === undefined ? "the model states no opset" : `opset ${version}`;
+  const expected = `expected opset ${oldestOpset} to ${newestOpset} of ai.onnx`;
+  const message = `${expected}, got ${got}; export the model again with one of these`;
+  throw new SottoError("UNSUPPORTED_OPERATOR", "opset", message);
+}
+
+/** The nodes that some output depends on, in the same order. */
+function liveNodes<N extends Pick<GraphNode, "inputs" | "outputs">>(
+  nodes: readonly N[],
+  outputs: readonly GraphValue[],
+): N[] {
+  const needed = new Set(outputs.map(({ name }) => name));
+  const live = nodes.toReversed().filter((node) => {
+    const isNeeded = node.outputs.some((name) => needed.has(name));
+    if (isNeeded) for (const name of node.inputs) needed.add(name);
+    return isNeeded;
+  });
+  return live.toReversed();
+}
+
+/** Refuses a model with all its unsupported operators in one error. */
+function checkOperators(nodes: readonly ModelNode[], opset: ReadonlyMap<string, number>): void {
+  const unsupported = nodes.filter((node) => {
+    const operator = findOperator(node);
+    return !operator || operator.since > (opset.get(node.domain) ?? 0);
+  });
+  if (unsupported.length === 0) return;
+  const counts = new Map<string, number>();
+  for (const node of unsupported) {
+    counts.set(operatorName(node), (counts.get(operatorName(node)) ?? 0) + 1);
+  }
+  const names = [...counts].map(([name, count]) => `${name} (${count})`);
+  const message = `unsupported operators: ${names.join(", ")}; supported operators: ${supportedOperators.join(", ")}`;
+  throw new SottoError("UNSUPPORTED_OPERATOR", unsupported[0].name, message);
+}
+
+function readableNode(node: ModelNode): GraphNode {
+  const attributes: Record<string, AttributeValue> = {};
+  for (const [name, value] of Object.entries(node.attributes)) {
+    if (value === null) {
+      const known = Object.keys(findOperator(node)?.attributes ?? {});
+      const expected = known.length === 0 ? "none" : `one of ${known.join(", ")}`;
+      const message = `${operatorName(node)}: cannot read attribute ${name}; expected ${expected}`;
+      throw new SottoError("UNSUPPORTED_OPERATOR", node.name, message);
+    }
+    attributes[name] = value;
+  }
+  return { ...node, attributes };
+}
+
+/** The graph without constants and shapes that nothing reads. */
+function prune(
+  { name, opset, inputs, outputs }: Model,
+  { nodes, constants, shapes }: Pick<Graph, "nodes" | "constants" | "shapes">,
+): Graph {
+  const read = new Set([...nodes.flatMap((node) => node.inputs), ...outputs.map((o) => o.name)]);
+  const known = new Set([
+    ...inputs.map((input) => input.name),
+    ...nodes.flatMap((node) => node.outputs),
+    ...read,
+  ]);
+  return {
+    name,
+    opset,
+    inputs,
+    outputs,
+    nodes,
+    constants: new Map([...constants].filter(([constant]) => read.has(constant))),
+    shapes: new Map([...shapes].filter(([value]) => known.has(value))),
+  };
+}

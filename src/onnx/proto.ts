@@ -1,0 +1,143 @@
+/**
+ * ONNX bytes to a plain model. The only file that knows protobuf; whatever the bytes are, the result is a model or a
+ * SottoError. Narrow element types are widened: float16 and bfloat16 to float32, every integer type to int64.
+ * @module
+ */
+import { fromBinary } from "@bufbuild/protobuf";
+import { AttributeProto_AttributeType as AttributeType, ModelProtoSchema } from "onnx-buf";
+import type { AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto } from "onnx-buf";
+import { SottoError } from "../errors.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { AttributeValue, GraphNode, GraphValue } from "./graph.ts";
+import { dtypeOf, readTensor, toInteger } from "./proto-tensor.ts";
+
+/** A node as read: null stands for an attribute of a kind that sotto does not read, such as a subgraph. */
+export interface ModelNode extends Omit<GraphNode, "attributes"> {
+  readonly attributes: Readonly<Record<string, AttributeValue | null>>;
+}
+
+/** A model as read, before any of it is interpreted. */
+export interface Model {
+  readonly name: string;
+  readonly opset: ReadonlyMap<string, number>;
+  /** Without those that are initializers too, as opset 8 and before list them. */
+  readonly inputs: readonly GraphValue[];
+  readonly outputs: readonly GraphValue[];
+  readonly nodes: readonly ModelNode[];
+  readonly initializers: ReadonlyMap<string, Tensor>;
+}
+
+/** Reads an ONNX file. */
+export function readModel(bytes: Uint8Array): Model {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new SottoError("BAD_ARGUMENT", "model", "expected the bytes of an ONNX file");
+  }
+  const model = parse(bytes);
+  if (!model.graph) {
+    throw new SottoError("BAD_MODEL", "model", "the bytes hold no graph; is this an ONNX file?");
+  }
+  const { graph } = model;
+  if (graph.sparseInitializer.length > 0) {
+    throw new SottoError("BAD_MODEL", graph.name, "sparse initializers are not supported");
+  }
+  const initializers = readInitializers(graph);
+  return {
+    name: graph.name,
+    opset: new Map(
+      model.opsetImport.map(({ domain, version }) => [plainDomain(domain), toInteger(version)]),
+    ),
+    inputs: graph.input.filter(({ name }) => !initializers.has(name)).map(readValue),
+    outputs: graph.output.map(readValue),
+    nodes: readNodes(graph.node),
+    initializers,
+  };
+}
+
+function parse(bytes: Uint8Array): ModelProto {
+  try {
+    return fromBinary(ModelProtoSchema, bytes);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new SottoError("BAD_MODEL", "model", `not an ONNX file, or a damaged one: ${reason}`);
+  }
+}
+
+/** "ai.onnx" is another way to write the default domain. */
+function plainDomain(domain: string): string {
+  return domain === "ai.onnx" ? "" : domain;
+}
+
+function readInitializers(graph: GraphProto): Map<string, Tensor> {
+  const initializers = new Map<string, Tensor>();
+  for (const proto of graph.initializer) {
+    if (initializers.has(proto.name)) {
+      throw new SottoError("BAD_MODEL", proto.name, "the initializer is defined twice");
+    }
+    initializers.set(proto.name, readTensor(proto, proto.name));
+  }
+  return initializers;
+}
+
+function readValue({ name, type }: ValueInfoProto): GraphValue {
+  if (type?.value.case !== "tensorType") {
+    const got = type?.value.case ?? "no type";
+    throw new SottoError("BAD_MODEL", name, `expected a tensor, got ${got}`);
+  }
+  const { elemType, shape } = type.value.value;
+  const sizes = (shape?.dim ?? []).map(({ value }) => {
+    if (value.case === "dimValue") return toInteger(value.value);
+    return value.case === "dimParam" && value.value !== "" ? value.value : null;
+  });
+  return { name, dtype: dtypeOf(elemType, name), shape: sizes };
+}
+
+/** Nodes with a name each: exporters leave names out and repeat them. */
+function readNodes(protos: readonly NodeProto[]): ModelNode[] {
+  const taken = new Set<string>();
+  return protos.map((proto) => {
+    const base = proto.name === "" ? proto.opType : proto.name;
+    let name = base;
+    for (let i = 1; taken.has(name); i++) name = `${base}_${i}`;
+    taken.add(name);
+    return {
+      name,
+      opType: proto.opType,
+      domain: plainDomain(proto.domain),
+      inputs: withoutTail(proto.input),
+      outputs: withoutTail(proto.output),
+      attributes: Object.fromEntries(
+        proto.attribute.map((attribute) => [attribute.name, readAttribute(attribute, name)]),
+      ),
+    };
+  });
+}
+
+/** Drops absent operands at the end of a list. */
+function withoutTail(names: readonly string[]): readonly string[] {
+  return names.slice(0, names.findLastIndex((name) => name !== "") + 1);
+}
+
+function readAttribute(proto: AttributeProto, where: string): AttributeValue | null {
+  switch (proto.type) {
+    case AttributeType.FLOAT:
+      return proto.f;
+    case AttributeType.INT:
+      return toInteger(proto.i);
+    case AttributeType.STRING:
+      return readString(proto.s);
+    case AttributeType.TENSOR:
+      return proto.t ? readTensor(proto.t, where) : null;
+    case AttributeType.FLOATS:
+      return proto.floats;
+    case AttributeType.INTS:
+      return proto.ints.map(toInteger);
+    case AttributeType.STRINGS:
+      return proto.strings.map(readString);
+    default:
+      return null;
+  }
+}
+
+function readString(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}

@@ -1,0 +1,118 @@
+/**
+ * Shape inference and constant folding in one walk, as each needs the other: a Reshape's shape comes from a folded
+ * constant, and Shape folds because shapes are known. Shapes are those of a batch of 1; a Reshape that names the batch
+ * size of the exported example is rewritten to keep whatever batch it is given.
+ * @module
+ */
+import { SottoError } from "../errors.ts";
+import { int64, sizeOf, type Shape, type Tensor } from "../tensor/tensor.ts";
+import type { Graph, GraphNode, GraphValue } from "./graph.ts";
+import { atNode, checkArity, operatorOf } from "./ops/index.ts";
+import type { Operand } from "./ops/operator.ts";
+
+/** Nodes that remain after folding, with everything known about their operands. */
+export interface Inferred {
+  readonly nodes: readonly GraphNode[];
+  readonly constants: ReadonlyMap<string, Tensor>;
+  readonly shapes: ReadonlyMap<string, Shape>;
+}
+
+// Far above any model that can run encrypted; keeps a damaged file from asking for all the memory.
+const mostElements = 2 ** 28;
+
+/** Infers every shape, folds what is constant, and makes attributes independent of input sizes. */
+export function inferShapes(graph: Pick<Graph, "inputs" | "nodes" | "constants">): Inferred {
+  const constants = new Map(graph.constants);
+  const shapes = new Map<string, Shape>();
+  for (const [name, { shape }] of constants) shapes.set(name, shape);
+  for (const input of graph.inputs) shapes.set(input.name, sampleShape(input));
+  const batches = new Set([1, ...graph.inputs.map(({ shape }) => shape[0])]);
+  const nodes: GraphNode[] = [];
+  for (const original of graph.nodes) {
+    checkArity(original);
+    const node = keepBatch(original, { constants, shapes }, batches);
+    const operands = node.inputs.map((name) => operandOf(name, { constants, shapes }));
+    const { attributes, results, values } = inferNode(node, operands);
+    for (const [i, name] of node.outputs.entries()) {
+      shapes.set(name, results[i]);
+      if (values) constants.set(name, values[i]);
+    }
+    if (!values) nodes.push({ ...node, attributes });
+  }
+  return { nodes, constants, shapes };
+}
+
+/** Shape of an input for a batch of 1. */
+function sampleShape({ name, shape }: GraphValue): Shape {
+  if (shape.length === 0) {
+    throw new SottoError("BAD_SHAPE", name, "the model does not state the input's shape");
+  }
+  return shape.map((dim, axis) => {
+    if (axis === 0) return 1;
+    if (typeof dim === "number" && dim > 0) return dim;
+    const advice = "only the first axis may vary; export the model with fixed sizes";
+    throw new SottoError("BAD_SHAPE", name, `axis ${axis} has size ${dim ?? "unknown"}; ${advice}`);
+  });
+}
+
+function operandOf(
+  name: string,
+  { constants, shapes }: Pick<Inferred, "constants" | "shapes">,
+): Operand | undefined {
+  const shape = shapes.get(name);
+  return shape && { shape, value: constants.get(name) };
+}
+
+/** What is known about a node's results; `values` if they are constant. */
+function inferNode(
+  node: GraphNode,
+  operands: readonly (Operand | undefined)[],
+): {
+  attributes: GraphNode["attributes"];
+  results: readonly Shape[];
+  values: readonly Tensor[] | undefined;
+} {
+  const operator = operatorOf(node);
+  return atNode(node, () => {
+    const attributes = operator.resolve(operands, node.attributes);
+    const results = operator.shape(operands, attributes);
+    for (const shape of results) {
+      if (sizeOf(shape) <= mostElements) continue;
+      const message = `a result of shape [${shape.join(", ")}] is too large`;
+      throw new SottoError("BAD_SHAPE", node.name, message);
+    }
+    const isConstant = operands.every((operand) => !operand || operand.value);
+    const values = isConstant
+      ? operator.evaluate(
+          operands.map((operand) => operand?.value),
+          attributes,
+        )
+      : operator.fold(operands, attributes);
+    return { attributes, results, values };
+  });
+}
+
+/**
+ * A Reshape whose target starts with the batch size of the exported example (1, or the declared one) gets a target that
+ * starts with 0: the size of the input's first axis.
+ */
+function keepBatch(
+  node: GraphNode,
+  known: { readonly constants: Map<string, Tensor>; readonly shapes: Map<string, Shape> },
+  batches: ReadonlySet<number | string | null | undefined>,
+): GraphNode {
+  const [input, target] = node.inputs;
+  const wanted = known.constants.get(target);
+  if (node.opType !== "Reshape" || node.domain !== "" || known.constants.has(input) || !wanted) {
+    return node;
+  }
+  const [first, ...rest] = wanted.data;
+  const isBatch = known.shapes.get(input)?.[0] === 1 && batches.has(first);
+  const { allowzero = 0, ...attributes } = node.attributes;
+  if (!isBatch || (allowzero !== 0 && rest.includes(0))) return node;
+  const name = `${node.outputs[0]}/shape`;
+  if (known.shapes.has(name)) return node;
+  known.constants.set(name, int64([wanted.data.length], [0, ...rest]));
+  known.shapes.set(name, [wanted.data.length]);
+  return { ...node, inputs: [input, name], attributes };
+}
