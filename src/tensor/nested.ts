@@ -80,7 +80,7 @@ function ofDType(input: Tensor): Tensor {
   if (!["float32", "float64", "int64", "bool"].includes(dtype) || !(data instanceof storage)) {
     const expected =
       "expected float32 in a Float32Array, or float64, int64 or bool in a Float64Array";
-    throw new SottoError("BAD_DTYPE", "tensor", `${expected}, got ${String(dtype)}`);
+    throw new SottoError("BAD_DTYPE", "tensor", `${expected}, got ${dtype}`);
   }
   return dtype === "int64" ? int64(shape, data) : tensor(dtype, shape, data);
 }
