@@ -1,0 +1,231 @@
+/**
+ * The options of each verb, and the parsers that make them out of command-line text. A parser either returns a checked
+ * value or throws BAD_ARGUMENT with the option as `where`; the verbs never see text that was not checked.
+ * @module
+ */
+import { SottoError } from "../errors.ts";
+import {
+  getNBitsDict,
+  getRounding,
+  type NBitsOption,
+  type RoundingOption,
+} from "../quantization/bits.ts";
+
+/** How `predict` and `bench` run a model. */
+export type Mode = "clear" | "simulate" | "encrypted";
+
+/** What every verb gets: Ctrl-C aborts the signal. */
+export interface CommonOptions {
+  readonly signal: AbortSignal;
+}
+
+/** Options of the compiler; absent ones are the compiler's defaults. */
+export interface CompilerSettings {
+  readonly nBits?: NBitsOption;
+  readonly roundingThresholdBits?: RoundingOption;
+  readonly pError?: number;
+  readonly globalPError?: number;
+  readonly importQat?: boolean;
+}
+
+/** A model and what it is compiled with. */
+export interface ModelOptions extends CommonOptions {
+  /** Path of the ONNX file. */
+  readonly model: string;
+  /** Paths of calibration arrays, one per graph input. */
+  readonly calibration: readonly string[];
+  readonly compiler: CompilerSettings;
+}
+
+export interface InspectOptions extends CommonOptions {
+  readonly model: string;
+}
+
+export interface PredictOptions extends ModelOptions {
+  /** Paths of input arrays, one per graph input. */
+  readonly input: readonly string[];
+  readonly mode: Mode;
+  /** Use only the first rows. */
+  readonly limit?: number;
+  /** Folder where keys are kept and found again. */
+  readonly keys?: string;
+  /** Absent: all cores. */
+  readonly threads?: number;
+  /** A file, or `-` for stdout. */
+  readonly json?: string;
+}
+
+export interface CompileVerbOptions extends ModelOptions {
+  /** Folder for server.sotto, client.sotto and report.html. */
+  readonly output: string;
+}
+
+export interface KeygenOptions extends CommonOptions {
+  /** Path of client.sotto. */
+  readonly client: string;
+  /** Folder for secret.sotto and evaluation.sotto. */
+  readonly output: string;
+  readonly threads?: number;
+}
+
+export interface EncryptOptions extends CommonOptions {
+  readonly client: string;
+  readonly keys: string;
+  readonly input: readonly string[];
+  /** Which row of the input to encrypt, from 0. */
+  readonly row: number;
+  readonly output: string;
+}
+
+export interface RunOptions extends CommonOptions {
+  /** Path of server.sotto. */
+  readonly server: string;
+  /** Path of encrypted inputs. */
+  readonly inputs: string;
+  /** Path of evaluation.sotto, or the folder that holds it. */
+  readonly keys: string;
+  readonly output: string;
+  readonly threads?: number;
+}
+
+export interface DecryptOptions extends CommonOptions {
+  readonly client: string;
+  readonly keys: string;
+  /** Path of encrypted outputs. */
+  readonly outputs: string;
+  readonly json?: string;
+}
+
+export interface BenchOptions extends ModelOptions {
+  readonly input: readonly string[];
+  readonly limit?: number;
+  readonly threads?: number;
+  readonly json?: string;
+}
+
+/** One function per verb. */
+export interface Verbs {
+  readonly inspect: (options: InspectOptions) => Promise<void>;
+  readonly predict: (options: PredictOptions) => Promise<void>;
+  readonly compile: (options: CompileVerbOptions) => Promise<void>;
+  readonly keygen: (options: KeygenOptions) => Promise<void>;
+  readonly encrypt: (options: EncryptOptions) => Promise<void>;
+  readonly run: (options: RunOptions) => Promise<void>;
+  readonly decrypt: (options: DecryptOptions) => Promise<void>;
+  readonly bench: (options: BenchOptions) => Promise<void>;
+}
+
+function bad(option: string, expected: string, got: string): SottoError {
+  return new SottoError("BAD_ARGUMENT", option, `expected ${expected}, got ${JSON.stringify(got)}`);
+}
+
+/** `--n-bits`: a number, or JSON with op_inputs and op_weights (camelCase is accepted too). */
+export function parseNBits(text: string): NBitsOption {
+  const value = parseJson(
+    "--n-bits",
+    text,
+    'a number or a JSON object such as {"op_inputs": 5, "op_weights": 5}',
+  );
+  const option = typeof value === "number" ? value : renameKeys(value, snakeCase);
+  // The compiler's own check decides what is valid; until it has passed, the type is a claim.
+  const nBits = option as NBitsOption;
+  return withOption("--n-bits", () => (getNBitsDict(nBits), nBits));
+}
+
+/** `--rounding-threshold-bits`: a number, or JSON with nBits (or n_bits) and method; `none` for no rounding. */
+export function parseRounding(text: string): RoundingOption {
+  if (text === "none" || text === "null") return null;
+  const option = "--rounding-threshold-bits";
+  const expected = 'a number or a JSON object such as {"nBits": 4, "method": "fit"}';
+  const value = parseJson(option, text, expected);
+  const rounding = (
+    typeof value === "number" ? value : lowerMethod(renameKeys(value, camelCase))
+  ) as RoundingOption;
+  return withOption(option, () => (getRounding(rounding), rounding));
+}
+
+/** A probability between 0 and 1: `1e-12`, `0.01`, `2^-40` or `2**-40`. */
+export function parseProbability(option: string, text: string): number {
+  const power = /^2(?:\^|\*\*)(-?\d+(?:\.\d+)?)$/.exec(text.trim());
+  const plain = /^\d*\.?\d+(?:e[+-]?\d+)?$/i.test(text.trim()) ? Number(text) : NaN;
+  const value = power === null ? plain : 2 ** Number(power[1]);
+  if (!(value > 0 && value < 1)) {
+    throw bad(option, "a probability between 0 and 1 such as 1e-12 or 2^-40", text);
+  }
+  return value;
+}
+
+/** An integer from `least` on. */
+export function parseInteger(option: string, text: string, least: number): number {
+  const value = /^\d{1,15}$/.test(text.trim()) ? Number(text) : NaN;
+  if (!(value >= least)) throw bad(option, `an integer from ${least} on`, text);
+  return value;
+}
+
+/** `--mode`, with Concrete ML's `disable` and `execute` as other names. */
+export function parseMode(text: string): Mode {
+  switch (text) {
+    case "clear":
+    case "disable":
+      return "clear";
+    case "simulate":
+      return "simulate";
+    case "encrypted":
+    case "execute":
+      return "encrypted";
+    default:
+      throw bad("--mode", "clear, simulate or encrypted", text);
+  }
+}
+
+/** Refuses both failure probabilities at once: one follows from the other. */
+export function checkProbabilities(settings: CompilerSettings): void {
+  if (settings.pError !== undefined && settings.globalPError !== undefined) {
+    throw new SottoError(
+      "BAD_ARGUMENT",
+      "--global-p-error",
+      "expected --p-error (per lookup) or --global-p-error (per inference), got both; leave one out",
+    );
+  }
+}
+
+function parseJson(option: string, text: string, expected: string): number | object {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw bad(option, expected, text);
+  }
+  if (typeof value === "number") return value;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw bad(option, expected, text);
+}
+
+function renameKeys(value: object, rename: (key: string) => string): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [rename(key), item]));
+}
+
+/** Concrete ML writes methods in capitals, too. */
+function lowerMethod(value: Record<string, unknown>): Record<string, unknown> {
+  const { method } = value;
+  return typeof method === "string" ? { ...value, method: method.toLowerCase() } : value;
+}
+
+function camelCase(key: string): string {
+  return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function snakeCase(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Errors of the compiler's checks, told with the option that the user typed. */
+function withOption<T>(option: string, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof SottoError)) throw error;
+    const message = error.message.replace(`${error.code} at ${error.where}: `, "");
+    throw new SottoError(error.code, option, message);
+  }
+}
