@@ -1,0 +1,228 @@
+//! Blind rotation of a batch of tables, extended tables included.
+//!
+//! A table of `N 2^e` coefficients is held as `2^e` interleaved ciphertexts of `N` coefficients
+//! (extended bootstrapping, eprint 2025/2214), so one bootstrap key serves every table size. The outer
+//! loop runs over the key, which thus streams from memory once per batch.
+
+use tfhe::core_crypto::fft_impl::fft64::crypto::ggsw::FourierGgswCiphertextView;
+use tfhe::core_crypto::prelude::*;
+
+use crate::control::Control;
+use crate::error::Result;
+use crate::parameters::Parameters;
+use crate::server_key::LookupKeys;
+use crate::simd::vectorized;
+
+/// Shape of a batch's accumulators.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) polynomial_size: usize,
+    /// Polynomials of a GLWE ciphertext, `k + 1`.
+    pub(crate) polynomials: usize,
+    pub(crate) extension_log: usize,
+}
+
+impl Shape {
+    pub(crate) fn new(parameters: &Parameters, extension_log: usize) -> Self {
+        Self {
+            polynomial_size: parameters.polynomial_size,
+            polynomials: parameters.glwe_dimension + 1,
+            extension_log,
+        }
+    }
+
+    /// Coefficients of the extended table.
+    pub(crate) fn table_size(&self) -> usize {
+        self.polynomial_size << self.extension_log
+    }
+
+    /// log2 of the modulus that rotations live in.
+    pub(crate) fn log_modulus(&self) -> usize {
+        self.table_size().trailing_zeros() as usize + 1
+    }
+
+    fn glwe_words(&self) -> usize {
+        self.polynomial_size * self.polynomials
+    }
+
+    /// Words of one accumulator: `2^e` ciphertexts.
+    fn accumulator_words(&self) -> usize {
+        self.glwe_words() << self.extension_log
+    }
+
+    /// Bytes of one accumulator.
+    pub(crate) fn accumulator_bytes(&self) -> usize {
+        8 * self.accumulator_words()
+    }
+}
+
+/// Buffers of one thread; reused from batch to batch.
+#[derive(Default)]
+pub(crate) struct Rotator {
+    accumulators: Vec<u64>,
+    /// Rotated minus unrotated parts of one accumulator.
+    differences: Vec<u64>,
+    buffers: ComputationBuffers,
+}
+
+impl Rotator {
+    /// Prepares zeroed accumulators for a batch.
+    pub(crate) fn start(&mut self, shape: Shape, batch: usize, fft: FftView<'_>) {
+        let words = batch * shape.accumulator_words();
+        self.accumulators.clear();
+        self.accumulators.resize(words, 0);
+        self.differences.resize(shape.accumulator_words(), 0);
+        let requirement = add_external_product_assign_mem_optimized_requirement::<u64>(
+            GlweSize(shape.polynomials),
+            PolynomialSize(shape.polynomial_size),
+            fft,
+        );
+        self.buffers.resize(requirement.unaligned_bytes_required());
+    }
+
+    /// Sets lookup `index` of the batch to its table divided by `X^body`.
+    pub(crate) fn load(&mut self, shape: Shape, index: usize, table: &[u64], body: usize) {
+        let words = shape.accumulator_words();
+        let accumulator = &mut self.accumulators[index * words..(index + 1) * words];
+        let (factor, size) = (1 << shape.extension_log, shape.table_size());
+        let body_polynomial = (shape.polynomials - 1) * shape.polynomial_size;
+        for (part, ciphertext) in accumulator.chunks_exact_mut(shape.glwe_words()).enumerate() {
+            let coefficients = &mut ciphertext[body_polynomial..];
+            for (degree, coefficient) in coefficients.iter_mut().enumerate() {
+                let position = degree * factor + part + body;
+                let value = table[position % size];
+                *coefficient =
+                    if (position / size).is_multiple_of(2) { value } else { value.wrapping_neg() };
+            }
+        }
+    }
+
+    /// Rotates every loaded table by the phase of its ciphertext: `rotations[i]` are the switched
+    /// masks of lookup `i`. Stops early when the call is cancelled.
+    pub(crate) fn rotate(
+        &mut self,
+        shape: Shape,
+        keys: &LookupKeys,
+        rotations: &[&[u32]],
+        control: &Control,
+    ) -> Result<()> {
+        let fft = keys.fft.as_view();
+        for (bit, ggsw) in keys.bootstrap.as_view().into_ggsw_iter().enumerate() {
+            control.check("run")?;
+            for (index, rotations) in rotations.iter().enumerate() {
+                let rotation = rotations[bit] as usize;
+                if rotation != 0 {
+                    self.step(shape, &ggsw, index, rotation, fft);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `accumulator += ggsw * (X^rotation accumulator - accumulator)`. Rotating the whole by `r` moves
+    /// part `j - r` to part `j`, and turns a part by one degree more if it wraps around.
+    fn step(
+        &mut self,
+        shape: Shape,
+        ggsw: &FourierGgswCiphertextView<'_>,
+        index: usize,
+        rotation: usize,
+        fft: FftView<'_>,
+    ) {
+        let factor = 1usize << shape.extension_log;
+        let words = shape.glwe_words();
+        let range = index * shape.accumulator_words()..(index + 1) * shape.accumulator_words();
+        let accumulator = &mut self.accumulators[range];
+        for (part, difference) in self.differences.chunks_exact_mut(words).enumerate() {
+            let source = (factor + part - rotation % factor) % factor;
+            rotate_and_subtract(
+                difference,
+                &accumulator[source * words..(source + 1) * words],
+                &accumulator[part * words..(part + 1) * words],
+                (factor + rotation - 1 - part) / factor,
+                shape.polynomial_size,
+            );
+        }
+        let parts = accumulator.chunks_exact_mut(words);
+        for (sum, difference) in parts.zip(self.differences.chunks_exact(words)) {
+            add_product(shape, sum, ggsw, difference, fft, &mut self.buffers);
+        }
+    }
+
+    /// Writes the constant coefficient of lookup `index` as a ciphertext under the big key.
+    pub(crate) fn extract(&self, shape: Shape, index: usize, output: &mut [u64]) {
+        let start = index * shape.accumulator_words();
+        let ciphertext = GlweCiphertext::from_container(
+            &self.accumulators[start..start + shape.glwe_words()],
+            PolynomialSize(shape.polynomial_size),
+            CiphertextModulus::new_native(),
+        );
+        let mut output = LweCiphertext::from_container(output, CiphertextModulus::new_native());
+        extract_lwe_sample_from_glwe_ciphertext(&ciphertext, &mut output, MonomialDegree(0));
+    }
+}
+
+fn add_product(
+    shape: Shape,
+    sum: &mut [u64],
+    ggsw: &FourierGgswCiphertextView<'_>,
+    difference: &[u64],
+    fft: FftView<'_>,
+    buffers: &mut ComputationBuffers,
+) {
+    let size = PolynomialSize(shape.polynomial_size);
+    let modulus = CiphertextModulus::new_native();
+    add_external_product_assign_mem_optimized(
+        &mut GlweCiphertext::from_container(sum, size, modulus),
+        ggsw,
+        &GlweCiphertext::from_container(difference, size, modulus),
+        fft,
+        buffers.stack(),
+    );
+}
+
+/// `output = X^degree source - subtrahend` for each polynomial, modulo `X^N + 1`.
+///
+/// The crate has the two steps apart; one pass saves reading the ciphertext again.
+fn rotate_and_subtract(
+    output: &mut [u64],
+    source: &[u64],
+    subtrahend: &[u64],
+    degree: usize,
+    polynomial_size: usize,
+) {
+    let (turns, shift) = (degree / polynomial_size, degree % polynomial_size);
+    // The coefficients that wrap around change sign, and all do after an odd number of turns.
+    let (wrapped_sign, sign) = if turns.is_multiple_of(2) { (u64::MAX, 1) } else { (1, u64::MAX) };
+    vectorized(
+        #[inline(always)]
+        || {
+            let polynomials = output
+                .chunks_exact_mut(polynomial_size)
+                .zip(source.chunks_exact(polynomial_size))
+                .zip(subtrahend.chunks_exact(polynomial_size));
+            for ((output, source), subtrahend) in polynomials {
+                let (low_output, high_output) = output.split_at_mut(shift);
+                let (low_subtrahend, high_subtrahend) = subtrahend.split_at(shift);
+                let (low_source, high_source) = source.split_at(polynomial_size - shift);
+                subtract_signed(low_output, high_source, low_subtrahend, wrapped_sign);
+                subtract_signed(high_output, low_source, high_subtrahend, sign);
+            }
+        },
+    );
+}
+
+/// `output = ±source - subtrahend`, where `sign` is 1 or -1 modulo 2^64.
+#[inline(always)]
+fn subtract_signed(output: &mut [u64], source: &[u64], subtrahend: &[u64], sign: u64) {
+    let words = output.iter_mut().zip(source).zip(subtrahend);
+    if sign == 1 {
+        for ((output, source), subtrahend) in words {
+            *output = source.wrapping_sub(*subtrahend);
+        }
+    } else {
+        for ((output, source), subtrahend) in words {
+            *output = source.wrapping_neg().wrapping_sub(*subtrahend);
+        }
+    }
+}
