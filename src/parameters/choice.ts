@@ -197,8 +197,7 @@ function agree(expected: number, found: number | undefined): boolean {
 /** The choice in words, one fact a line. */
 export function print(choice: ParameterChoice): string {
   const p = choice.parameters;
-  const power = (log2: number): string =>
-    log2 === -Infinity ? "0" : `2^${log2.toFixed(1).replace("-0.0", "0.0")}`;
+  const power = (log2: number): string => (log2 === -Infinity ? "0" : `2^${log2.toFixed(1)}`);
   const digits = (d: Decomposition): string => `${d.level} x ${d.baseLog} bits`;
   const worst = choice.log2Failure.reduce((most, failure) => Math.max(most, failure), -Infinity);
   const keys =
