@@ -24,9 +24,10 @@ export interface CostModel {
 }
 
 /**
- * First weights, before a machine is measured. AVX2: least squares over the six shapes of docs/noise.md, 8, timed one
- * lookup at a time (`batch` 1) on one core, within 11 %; AVX-512: from the latencies that tfhe-rs publishes for
- * N = 512, 2048 and 8192 on an EPYC 9R45, within 10 %. The engine batches, so `batch` differs from the fits.
+ * First weights, before a machine is measured. AVX2: from the six shapes of docs/noise.md, 8, timed one lookup at a time
+ * on one core, within 14 %. Those times do not separate the keyswitch's arithmetic from its memory traffic: 0.25 is
+ * assumed, the rest fitted. AVX-512: from the latencies that tfhe-rs publishes for N = 512, 2048 and 8192 on an EPYC
+ * 9R45, within 10 %, with traffic assumed. `batch` is that of the engine, while the fits have 1.
  */
 export const COST_MODELS: Readonly<Record<"avx2" | "avx512", CostModel>> = {
   avx2: {
