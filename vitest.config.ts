@@ -2,7 +2,7 @@
  * Test projects: `unit` needs no native engine, `encrypted` runs the real one, `e2e` drives the command line.
  * @module
  */
-import { defineConfig } from "vitest/config";
+import { type ViteUserConfig, defineConfig } from "vitest/config";
 
 const project = (name: string, include: string[], testTimeout: number) => ({
   resolve: { conditions: ["dev", "node", "import", "module", "default"] },
@@ -10,7 +10,7 @@ const project = (name: string, include: string[], testTimeout: number) => ({
   test: { name, include, testTimeout, hookTimeout: testTimeout },
 });
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
@@ -20,3 +20,5 @@ export default defineConfig({
     ],
   },
 });
+
+export default config;

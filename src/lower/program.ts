@@ -56,7 +56,7 @@ export interface LookupInstruction {
   readonly sources: Uint32Array;
   /** items: table that the item uses. */
   readonly tableOf: Uint32Array;
-  /** tables: standard deviation of the total noise at the lookup's decision, fraction of the torus; simulation only. */
+  /** items: standard deviation of the total noise at the lookup's decision, fraction of the torus; simulation only. */
   readonly noiseStd: Float64Array;
 }
 

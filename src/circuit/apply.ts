@@ -1,0 +1,120 @@
+/**
+ * The meaning of every circuit operation on tensors: the reference that simulation and encrypted runs are held against.
+ * Integers live in float64 and must stay below 2^53.
+ * @module
+ */
+import { SottoError, unreachable } from "../errors.ts";
+import { evaluateNode } from "../onnx/evaluate.ts";
+import { dequantizeTensor, quantizeTensor } from "../quantization/quantizer.ts";
+import { conv } from "../tensor/conv.ts";
+import { combine } from "../tensor/elementwise.ts";
+import { matmul } from "../tensor/matmul.ts";
+import { type Tensor, float64, int64, reshape } from "../tensor/tensor.ts";
+import { type CircuitOp, type FloatOp, type Grid, type TableOp, gridOf } from "./ir.ts";
+
+/** Applies one operation to a batch; axis 0 of every tensor is the batch. */
+export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
+  const [x] = inputs;
+  switch (op.kind) {
+    case "input":
+      throw new Error("internal: an input is given, not computed");
+    case "matmul":
+      return matmul(x, op.weights);
+    case "conv":
+      return applyConv(op, x);
+    case "add":
+      return requireInt(combine(x, inputs[1], (a, b) => a + b));
+    case "sub":
+      return requireInt(combine(x, inputs[1], (a, b) => a - b));
+    case "shift":
+      return mapInt(x, (value) => value + op.by);
+    case "reshape":
+      return reshape(x, [x.shape[0], ...op.shape.slice(1)]);
+    case "round":
+      return mapInt(x, snapTo(gridOf({ kind: "approximate", lsbs: op.lsbs })));
+    case "fit": {
+      const snapped = mapFloat(x, snapTo(gridOf(op)));
+      return snapped;
+    }
+    case "dequantize":
+      return dequantizeTensor(x, op.scale, op.zeroPoint);
+    case "float":
+      return applyFloat(op, inputs);
+    case "quantize":
+      return quantizeTensor(x, op.map);
+    case "table":
+      return applyTable(op, mapFloat(x, snapTo(gridOf(op.encoding))));
+    case "extractBit": {
+      const weight = 2 ** op.position;
+      return mapInt(x, (value) => (Math.abs(Math.floor(value / weight)) % 2) * weight);
+    }
+    default:
+      return unreachable(op);
+  }
+}
+
+/** The table's function at given points, without reading them through its grid. */
+export function applyTable(op: TableOp, points: Tensor): Tensor {
+  const results: Tensor[] = [];
+  for (const step of op.steps) {
+    results.push(
+      applyOp(
+        step.op,
+        step.inputs.map((j) => (j === -1 ? points : results[j])),
+      ),
+    );
+  }
+  return results[results.length - 1];
+}
+
+/** Moves a number to the representative of its box. */
+function snapTo(grid: Grid): (x: number) => number {
+  const { origin, step, representative } = grid;
+  return (x) => representative + Math.floor((x - origin) / step) * step;
+}
+
+function applyConv(op: CircuitOp & { kind: "conv" }, x: Tensor): Tensor {
+  const { padValue, geometry, weights } = op;
+  const window = { ...geometry, kernel: weights.shape.slice(2) };
+  if (padValue === 0) return conv(x, weights, window);
+  // Shifting the codes makes the padding zero; the shift comes back as a constant per output channel.
+  const shifted = conv(
+    mapInt(x, (value) => value - padValue),
+    weights,
+
+    window,
+  );
+  const [channels] = weights.shape;
+  const terms = weights.data.length / channels;
+  const spatial = shifted.data.length / (shifted.shape[0] * channels);
+  const out = Float64Array.from(shifted.data);
+  for (let i = 0; i < out.length; i++) {
+    const channel = Math.floor(i / spatial) % channels;
+    let sum = 0;
+    for (let t = 0; t < terms; t++) sum += weights.data[channel * terms + t];
+    out[i] += padValue * sum;
+  }
+  return int64(shifted.shape, out);
+}
+
+function applyFloat(op: FloatOp, inputs: readonly Tensor[]): Tensor {
+  let next = 0;
+  const operands = op.operands.map((constant) => constant ?? inputs[next++]);
+  const [result] = evaluateNode({ opType: op.opType, attributes: op.attributes }, operands);
+  return result;
+}
+
+function mapInt(x: Tensor, f: (value: number) => number): Tensor<"int64"> {
+  return int64(x.shape, Float64Array.from(x.data, f));
+}
+
+function mapFloat(x: Tensor, f: (value: number) => number): Tensor<"float64"> {
+  return float64(x.shape, Float64Array.from(x.data, f));
+}
+
+function requireInt(x: Tensor): Tensor<"int64"> {
+  if (x.dtype !== "int64") {
+    throw new SottoError("BAD_DTYPE", "circuit", `expected integers, got ${x.dtype}`);
+  }
+  return x as Tensor<"int64">;
+}

@@ -1,0 +1,85 @@
+/**
+ * Readable text of a circuit, one line per value; tests and `inspect` compare it.
+ * @module
+ */
+import { unreachable } from "../errors.ts";
+import type { Interval } from "../quantization/bits.ts";
+import type { Circuit, CircuitOp, CircuitValue, TableEncoding, TableStep } from "./ir.ts";
+
+/** The circuit as text. */
+export function print(circuit: Circuit): string {
+  const lines = circuit.values.map((value, i) => `  %${i} = ${printValue(value)}`);
+  return [
+    "circuit {",
+    ...lines,
+    `  return ${circuit.outputs.map((id) => `%${id}`).join(", ")}`,
+    "}",
+  ].join("\n");
+}
+
+function printValue({ op, inputs, shape, bounds, name }: CircuitValue): string {
+  const operands = inputs.map((id) => `%${id}`).join(", ");
+  const range = bounds
+    ? ` in ${printInterval(bounds.calibrated)} of ${printInterval(bounds.guaranteed)}`
+    : "";
+  return `${printOp(op)}(${operands}) : [${shape.join(", ")}]${range}  # ${name}`;
+}
+
+function printInterval({ lo, hi }: Interval): string {
+  return `[${lo}, ${hi}]`;
+}
+
+function printOp(op: CircuitOp): string {
+  switch (op.kind) {
+    case "input":
+      return `input ${op.index} ${printInterval(op.interval)}`;
+    case "matmul":
+      return `matmul [${op.weights.shape.join("x")}]`;
+    case "conv": {
+      const { strides, pads, group } = op.geometry;
+      const pad = op.padValue === 0 ? "" : ` with ${op.padValue}`;
+      return `conv [${op.weights.shape.join("x")}] strides ${strides.join(",")} pads ${pads.join(",")}${pad} group ${group}`;
+    }
+    case "add":
+    case "sub":
+      return op.kind;
+    case "shift":
+      return `shift by ${op.by}`;
+    case "reshape":
+      return "reshape";
+    case "round":
+      return `round ${op.method} off ${op.lsbs} bits`;
+    case "fit":
+      return `fit ${op.steps} steps`;
+    case "dequantize":
+    case "float":
+    case "quantize":
+      return printStep({ op, inputs: [] });
+    case "table":
+      return `table ${printEncoding(op.encoding)} ${op.steps.map(printStep).join(" ")}`;
+    case "extractBit":
+      return `bit ${op.position}`;
+    default:
+      return unreachable(op);
+  }
+}
+
+function printStep({ op }: TableStep): string {
+  if (op.kind === "dequantize") return `dequantize ${op.scale}`;
+  if (op.kind === "float") return op.opType;
+  return `quantize ${op.map.scale} ${op.map.noClipping ? "unclipped" : `to [${op.map.codeRange.join(", ")}]`}`;
+}
+
+function printEncoding(encoding: TableEncoding): string {
+  switch (encoding.kind) {
+    case "each":
+      return "each";
+    case "approximate":
+    case "rounded":
+      return `${encoding.kind} ${encoding.lsbs}`;
+    case "fit":
+      return `fit ${encoding.steps} steps${encoding.interval ? ` over ${printInterval(encoding.interval)}` : ""}`;
+    default:
+      return unreachable(encoding);
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * The compiler on one screen: bytes -> graph -> quantized module -> circuit -> parameters -> program and client spec.
+ * @module
+ */
+import { verify as verifyCircuit } from "./circuit/verify.ts";
+import { SottoError } from "./errors.ts";
+import { CompiledModule } from "./execute/module.ts";
+import type { ClientSpec } from "./format/client-spec.ts";
+import { encodeProgram } from "./format/program.ts";
+import { lower } from "./lower/lower.ts";
+import { clientPorts } from "./lower/ports.ts";
+import { verify as verifyProgram } from "./lower/verify.ts";
+import { importOnnx } from "./onnx/import.ts";
+import { type CompileOptions, checkOptions, searchTarget } from "./options.ts";
+import { constraintsOf } from "./parameters/constraints.ts";
+import { verify as verifyChoice } from "./parameters/choice.ts";
+import { planEncodings } from "./parameters/encoding-plan.ts";
+import { chooseParameters } from "./parameters/search.ts";
+import { PostTrainingAffineQuantization } from "./quantization/post-training.ts";
+import { type QuantizedModule, type TensorOrList, tensorsOf } from "./quantization/module.ts";
+import { readModel, writeArtifacts } from "./artifacts.ts";
+
+/** Quantizes an ONNX model with calibration rows, one tensor per input; nothing is encrypted yet. */
+export async function buildQuantizedModule(
+  model: Uint8Array | string,
+  calibration: TensorOrList,
+  options: CompileOptions = {},
+): Promise<QuantizedModule> {
+  checkOptions(options);
+  const graph = importOnnx(await readModel(model));
+  const { nBits = 8, roundingThresholdBits = null } = options;
+  const quantizer = new PostTrainingAffineQuantization(nBits, graph, { roundingThresholdBits });
+  return quantizer.quantizeModule(...tensorsOf(calibration));
+}
+
+/**
+ * Compiles an ONNX model (bytes or a path) for encrypted inputs.
+ * Throws SottoError: BAD_ARGUMENT, BAD_MODEL, UNSUPPORTED_OPERATOR, EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE, BAD_VALUE,
+ * TABLE_TOO_WIDE, NO_PARAMETERS, CANCELLED.
+ */
+export async function compileOnnxModel(
+  model: Uint8Array | string,
+  calibration: TensorOrList,
+  options: CompileOptions = {},
+): Promise<CompiledModule> {
+  const report = stageReporter(options);
+  report("quantize");
+  const module = await buildQuantizedModule(model, calibration, options);
+  report("passes");
+  const compiled = compileModule(module, options, report);
+  await writeArtifacts(compiled, model, options);
+  return compiled;
+}
+
+/** Compiles a quantized module: circuit, parameters, program, client spec; each stage is verified. */
+export function compileModule(
+  module: QuantizedModule,
+  options: CompileOptions = {},
+  report: (stage: string) => void = stageReporter(options),
+): CompiledModule {
+  checkOptions(options);
+  const bounds = options.bounds ?? "calibrated";
+  const circuit = module.circuitFor(bounds);
+  verifyCircuit(circuit, "bounded");
+  report("parameters");
+  const plan = planEncodings(circuit, bounds);
+  const constraints = constraintsOf(circuit, plan);
+  const choice = chooseParameters(constraints, searchTarget(options));
+  verifyChoice(choice, constraints);
+  report("lower");
+  const program = lower(circuit, plan, constraints, choice);
+  verifyProgram(program);
+  const { bytes, modelId } = encodeProgram(program);
+  const spec: ClientSpec = {
+    parameters: choice.parameters,
+    modelId,
+    ...clientPorts(module, circuit, plan, bounds),
+    log2PError: choice.log2Bound,
+    log2GlobalPError: choice.log2GlobalFailure,
+  };
+  return new CompiledModule(module, {
+    circuit,
+    program,
+    programBytes: bytes,
+    spec,
+    choice,
+    constraints,
+  });
+}
+
+function stageReporter({ signal, onProgress }: CompileOptions): (stage: string) => void {
+  return (stage) => {
+    if (signal?.aborted)
+      throw new SottoError("CANCELLED", "compile", "the compilation was cancelled");
+    onProgress?.(stage);
+  };
+}

@@ -1,0 +1,159 @@
+/**
+ * Simulation: the program itself, run on plaintext phases. Without noise it gives exactly what the encrypted program
+ * gives, overflow included; with noise every decision gets a gaussian error of the predicted standard deviation.
+ * Phases are float64 fractions of the torus and are not reduced, so that leaving a table's half torus shows.
+ * @module
+ */
+import type { LinearInstruction, LookupInstruction, Program } from "../lower/program.ts";
+
+export interface SimulationOptions {
+  /** Sample noise (default true). */
+  readonly noise?: boolean;
+  /** Source of uniform numbers in [0, 1); default Math.random, since nothing here is secret. */
+  readonly random?: () => number;
+}
+
+export interface Simulation {
+  /** Phases of each output, as torus integers. */
+  readonly outputs: readonly BigUint64Array[];
+  /** Lookups whose input left the lower half of the torus: their result is negated nonsense. */
+  readonly overflows: number;
+}
+
+/** Runs a program on torus plaintexts, one array per input. */
+export function simulate(
+  program: Program,
+  inputs: readonly BigUint64Array[],
+  { noise = true, random = Math.random }: SimulationOptions = {},
+): Simulation {
+  const gauss = noise ? gaussian(random) : () => 0;
+  const tensors: Float64Array[] = inputs.map((input) => Float64Array.from(input, signedFraction));
+  let overflows = 0;
+  for (const instruction of program.instructions) {
+    if (instruction.kind === "linear") {
+      tensors.push(simulateLinear(instruction, tensors));
+      continue;
+    }
+    const result = simulateLookup(instruction, tensors[instruction.operand], program, gauss);
+    overflows += result.overflows;
+    tensors.push(result.values);
+  }
+  const outputs = program.outputs.map((id, i) =>
+    BigUint64Array.from(tensors[id], (phase) =>
+      toTorusInteger(phase + gauss() * program.outputNoiseStd[i]),
+    ),
+  );
+  return { outputs, overflows };
+}
+
+const TORUS = 2 ** 64;
+
+/** A torus integer as a fraction in [-1/2, 1/2). */
+function signedFraction(value: bigint): number {
+  return Number(BigInt.asIntN(64, value)) / TORUS;
+}
+
+function toTorusInteger(phase: number): bigint {
+  const reduced = phase - Math.floor(phase);
+  return BigInt.asUintN(64, BigInt(Math.round(reduced * 2 ** 53)) << 11n);
+}
+
+function simulateLinear(
+  { operands, groups, rows, positions, terms, weights, gather, constants }: LinearInstruction,
+  tensors: readonly Float64Array[],
+): Float64Array {
+  const source = concat(operands.map((id) => tensors[id]));
+  const out = new Float64Array(groups * rows * positions);
+  for (let row = 0; row < groups * rows; row++) {
+    const group = Math.floor(row / rows);
+    for (let p = 0; p < positions; p++) {
+      let sum = 0;
+      for (let t = 0; t < terms; t++) {
+        const index = gather[(group * positions + p) * terms + t];
+        if (index >= 0) sum += weights[row * terms + t] * source[index];
+      }
+      out[row * positions + p] = sum;
+    }
+  }
+  if (constants.length > 0) {
+    const repeat = out.length / constants.length;
+    out.forEach((_, i) => (out[i] += signedFraction(constants[Math.floor(i / repeat)])));
+  }
+  return out;
+}
+
+function concat(parts: readonly Float64Array[]): Float64Array {
+  if (parts.length === 1) return parts[0];
+  const out = new Float64Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    out.set(part, offset);
+    offset += part.length;
+  }
+  return out;
+}
+
+function simulateLookup(
+  lookup: LookupInstruction,
+  source: Float64Array,
+  { parameters }: Program,
+  gauss: () => number,
+): { readonly values: Float64Array; readonly overflows: number } {
+  const { boxes, starts, values, offsets, sources, tableOf, noiseStd, extensionLog } = lookup;
+  const size = parameters.polynomialSize * 2 ** extensionLog;
+  const shift = signedFraction(lookup.outputOffset);
+  const out = new Float64Array(sources.length);
+  // A table of one box is a sign: both halves of the torus are meant.
+  const usesWholeTorus = boxes === 1;
+  let overflows = 0;
+  for (let i = 0; i < sources.length; i++) {
+    const table = tableOf[i];
+    const clean = source[sources[i]] + signedFraction(offsets[table]);
+    const phase = nearZero(clean, usesWholeTorus) + gauss() * noiseStd[i];
+    const coefficient = Math.floor(phase * 2 * size);
+    if (!usesWholeTorus && (coefficient < 0 || coefficient >= size)) overflows++;
+    const reduced = ((coefficient % (2 * size)) + 2 * size) % (2 * size);
+    const isNegated = reduced >= size;
+    const box = boxAt(starts, table * boxes, boxes, isNegated ? reduced - size : reduced);
+    const value = signedFraction(values[table * boxes + box]);
+    out[i] = (isNegated ? -value : value) + shift;
+  }
+  return { values: out, overflows };
+}
+
+/**
+ * Offsets are torus integers, known modulo 1 only: brings the phase to the turn in which a table's half torus lies.
+ * A bit extraction's amplified phase has lost its turn altogether.
+ */
+function nearZero(phase: number, usesWholeTorus: boolean): number {
+  if (usesWholeTorus) return phase - Math.floor(phase);
+  return phase - Math.floor(phase + 0.25);
+}
+
+/** Index of the last box that starts at or before the coefficient. */
+function boxAt(starts: Uint32Array, first: number, boxes: number, coefficient: number): number {
+  let low = 0;
+  let high = boxes - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (starts[first + middle] <= coefficient) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Standard normal numbers by Box and Muller. */
+function gaussian(random: () => number): () => number {
+  let spare: number | null = null;
+  return () => {
+    if (spare !== null) {
+      const value = spare;
+      spare = null;
+      return value;
+    }
+    const radius = Math.sqrt(-2 * Math.log(1 - random()));
+    const angle = 2 * Math.PI * random();
+    spare = radius * Math.sin(angle);
+    return radius * Math.cos(angle);
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * What a compiled circuit costs and promises, in numbers for people and scripts.
+ * @module
+ */
+import type { Circuit } from "../circuit/ir.ts";
+import type { ClientSpec } from "../format/client-spec.ts";
+import type { Program } from "../lower/program.ts";
+import type { ParameterChoice } from "../parameters/choice.ts";
+import type { CryptoParameters } from "../parameters/parameters.ts";
+import { bitWidth } from "../quantization/bits.ts";
+import { sizeOf } from "../tensor/tensor.ts";
+
+export interface Statistics {
+  /** Lookups of one inference. */
+  readonly tableLookups: number;
+  /** Bits of the widest integer, by the calibrated bounds. */
+  readonly maxBitWidth: number;
+  /** Bound on the failure probability of one lookup or output, and its base 2 logarithm. */
+  readonly pError: number;
+  readonly log2PError: number;
+  /** Probability that anything fails in one inference, and its base 2 logarithm. */
+  readonly failureProbability: number;
+  readonly log2FailureProbability: number;
+  readonly securityBits: number;
+  /** Sizes as sent, in bytes; inputs and outputs for one row. */
+  readonly evaluationKeyBytes: number;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  /** Predicted time of one inference on one core, in milliseconds. */
+  readonly predictedMs: number;
+  readonly parameters: CryptoParameters;
+}
+
+/** Header and digest of every blob (docs/format.md). */
+const FRAME_BYTES = 112;
+
+/** Statistics of a compiled circuit. */
+export function statisticsOf({
+  circuit,
+  program,
+  spec,
+  choice,
+}: {
+  readonly circuit: Circuit;
+  readonly program: Program;
+  readonly spec: ClientSpec;
+  readonly choice: ParameterChoice;
+}): Statistics {
+  const ciphertextBytes =
+    (program.parameters.glweDimension * program.parameters.polynomialSize + 1) * 8;
+  const count = (ports: ClientSpec["inputs"]): number =>
+    ports.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return {
+    tableLookups: countLookups(program),
+    maxBitWidth: Math.max(
+      ...circuit.values.map(({ bounds }) => (bounds ? bitWidth(bounds.calibrated) : 0)),
+    ),
+    pError: 2 ** choice.log2Bound,
+    log2PError: choice.log2Bound,
+    failureProbability: 2 ** choice.log2GlobalFailure,
+    log2FailureProbability: choice.log2GlobalFailure,
+    securityBits: choice.securityBits,
+    evaluationKeyBytes: FRAME_BYTES + choice.evaluationKeyBytes,
+    inputBytes: FRAME_BYTES + 4 + 4 * spec.inputs.length + 16 + 8 * count(spec.inputs),
+    outputBytes: FRAME_BYTES + 4 + 4 * spec.outputs.length + ciphertextBytes * count(spec.outputs),
+    predictedMs: choice.predictedNanoseconds / 1e6,
+    parameters: program.parameters,
+  };
+}
+
+/** Number of lookups that one run makes. */
+export function countLookups({ instructions }: Program): number {
+  return instructions.reduce(
+    (sum, instruction) => sum + (instruction.kind === "lookup" ? instruction.sources.length : 0),
+    0,
+  );
+}

@@ -1,0 +1,93 @@
+/**
+ * The frame around everything that leaves a process: magic, kind, version, digests, length (docs/format.md).
+ * Readers check limits and the digest before they look inside. Safe in browsers.
+ * @module
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { SottoError } from "../errors.ts";
+
+/** What a blob holds; the numbers are on the wire. */
+export const BlobKind = {
+  program: 1,
+  clientSpec: 2,
+  secretKey: 3,
+  evaluationKeys: 4,
+  inputs: 5,
+  outputs: 6,
+} as const;
+export type BlobKindName = keyof typeof BlobKind;
+
+const MAGIC = [0x53, 0x4f, 0x54, 0x54, 0x4f, 0x00]; // "SOTTO" and a zero byte
+const VERSION = 1;
+const HEADER = 80;
+const DIGEST = 32;
+
+export interface BlobHeader {
+  readonly kind: BlobKindName;
+  /** 32 bytes. */
+  readonly parametersDigest: Uint8Array;
+  /** 16 bytes; zero where the blob belongs to no key. */
+  readonly keyId: Uint8Array;
+  /** 16 bytes; zero where the blob belongs to no model. */
+  readonly modelId: Uint8Array;
+}
+
+/** An id of 16 zero bytes: no key, or no model. */
+export function noId(): Uint8Array {
+  return new Uint8Array(16);
+}
+
+/** Frames a payload. */
+export function encodeBlob(header: BlobHeader, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(HEADER + payload.length + DIGEST);
+  bytes.set(MAGIC, 0);
+  bytes[6] = BlobKind[header.kind];
+  bytes[7] = VERSION;
+  bytes.set(header.parametersDigest, 8);
+  bytes.set(header.keyId, 40);
+  bytes.set(header.modelId, 56);
+  new DataView(bytes.buffer).setBigUint64(72, BigInt(payload.length), true);
+  bytes.set(payload, HEADER);
+  bytes.set(sha256(bytes.subarray(0, HEADER + payload.length)), HEADER + payload.length);
+  return bytes;
+}
+
+/** Checks a frame and returns its header and payload. Throws BAD_BYTES. */
+export function decodeBlob(
+  bytes: Uint8Array,
+  kind: BlobKindName,
+  maxBytes: number,
+): { readonly header: BlobHeader; readonly payload: Uint8Array } {
+  const bad = (message: string): SottoError => new SottoError("BAD_BYTES", kind, message);
+  if (bytes.length > maxBytes) throw bad(`expected at most ${maxBytes} bytes, got ${bytes.length}`);
+  if (bytes.length < HEADER + DIGEST)
+    throw bad(`expected at least ${HEADER + DIGEST} bytes, got ${bytes.length}`);
+  if (MAGIC.some((byte, i) => bytes[i] !== byte))
+    throw bad("expected a sotto file, got something else");
+  if (bytes[6] !== BlobKind[kind])
+    throw bad(`expected kind ${BlobKind[kind]}, got ${bytes[6]}; is it another file?`);
+  if (bytes[7] !== VERSION)
+    throw bad(`expected format version ${VERSION}, got ${bytes[7]}; update sotto`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = view.getBigUint64(72, true);
+  const available = bytes.length - HEADER - DIGEST;
+  if (length !== BigInt(available))
+    throw bad(`expected ${length} bytes of payload, got ${available}; truncated?`);
+  const body = bytes.subarray(0, HEADER + available);
+  const digest = sha256(body);
+  if (digest.some((byte, i) => byte !== bytes[HEADER + available + i])) {
+    throw bad("the digest does not match; the file was altered or damaged");
+  }
+  const header = {
+    kind,
+    parametersDigest: bytes.slice(8, 40),
+    keyId: bytes.slice(40, 56),
+    modelId: bytes.slice(56, 72),
+  };
+  return { header, payload: bytes.slice(HEADER, HEADER + available) };
+}
+
+/** Lower-case hexadecimal of an id. */
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

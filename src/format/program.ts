@@ -1,0 +1,108 @@
+/**
+ * Program to bytes (docs/format.md, kind 1). The engine reads them; nothing in TypeScript does.
+ * @module
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import type { Instruction, Program } from "../lower/program.ts";
+import { encodeParameters } from "../parameters/encoding.ts";
+import { encodeBlob, noId } from "./blob.ts";
+
+/** The bytes that a server loads, and the id that ties inputs and outputs to them. */
+export interface EncodedProgram {
+  readonly bytes: Uint8Array;
+  /** 16 bytes. */
+  readonly modelId: Uint8Array;
+}
+
+/** Encodes a program; the same program gives the same bytes on every machine. */
+export function encodeProgram(program: Program): EncodedProgram {
+  const parameters = encodeParameters(program.parameters);
+  const writer = new Writer();
+  writer.raw(parameters);
+  writer.u32(program.inputs.length).u32(...program.inputs);
+  writer.u32(program.outputs.length).u32(...program.outputs);
+  writer.u32(program.instructions.length);
+  for (const instruction of program.instructions) {
+    const body = encodeInstruction(instruction);
+    writer
+      .u8(instruction.kind === "linear" ? 1 : 2)
+      .u32(body.length)
+      .raw(body);
+  }
+  const payload = writer.finish();
+  const modelId = sha256(payload).slice(0, 16);
+  const header = {
+    kind: "program",
+    parametersDigest: sha256(parameters),
+    keyId: noId(),
+    modelId,
+  } as const;
+  return { bytes: encodeBlob(header, payload), modelId };
+}
+
+function encodeInstruction(instruction: Instruction): Uint8Array {
+  const writer = new Writer();
+  if (instruction.kind === "linear") {
+    const { operands, groups, rows, positions, terms, weights, gather, constants } = instruction;
+    writer.u32(operands.length).u32(...operands);
+    writer.u32(groups, rows, positions, terms, constants.length);
+    return writer.words(weights).words(gather).longs(constants).finish();
+  }
+  const {
+    operand,
+    extensionLog,
+    boxes,
+    tables,
+    starts,
+    values,
+    offsets,
+    outputOffset,
+    sources,
+    tableOf,
+  } = instruction;
+  writer.u32(operand, extensionLog, boxes, tables, sources.length);
+  writer.longs(BigUint64Array.of(outputOffset)).words(starts).longs(values).longs(offsets);
+  return writer.words(sources).words(tableOf).finish();
+}
+
+/** Collects little-endian chunks. */
+class Writer {
+  readonly #chunks: Uint8Array[] = [];
+
+  u8(value: number): this {
+    return this.raw(Uint8Array.of(value));
+  }
+
+  u32(...values: readonly number[]): this {
+    return this.words(Uint32Array.from(values));
+  }
+
+  words(values: Int32Array | Uint32Array): this {
+    const bytes = new Uint8Array(values.length * 4);
+    const view = new DataView(bytes.buffer);
+    values.forEach((value, i) => view.setUint32(i * 4, value >>> 0, true));
+    return this.raw(bytes);
+  }
+
+  longs(values: BigUint64Array): this {
+    const bytes = new Uint8Array(values.length * 8);
+    const view = new DataView(bytes.buffer);
+    values.forEach((value, i) => view.setBigUint64(i * 8, value, true));
+    return this.raw(bytes);
+  }
+
+  raw(bytes: Uint8Array): this {
+    this.#chunks.push(bytes);
+    return this;
+  }
+
+  finish(): Uint8Array {
+    const out = new Uint8Array(this.#chunks.reduce((sum, { length }) => sum + length, 0));
+    let offset = 0;
+    for (const chunk of this.#chunks) {
+      out.set(chunk, offset);
+      offset += chunk.length;
+    }
+    return out;
+  }
+}

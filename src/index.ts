@@ -1,0 +1,20 @@
+/**
+ * sotto: compiles a trained model to a program that runs on encrypted inputs, and runs it.
+ * @module
+ */
+export { buildQuantizedModule, compileModule, compileOnnxModel } from "./compile.ts";
+export { SottoError, type ErrorCode } from "./errors.ts";
+export { Client } from "./client/client.ts";
+export { FheCircuit, type KeygenOptions } from "./execute/circuit.ts";
+export { CompiledModule, type FheMode, type ForwardOptions } from "./execute/module.ts";
+export { Server } from "./execute/server.ts";
+export type { SimulationOptions } from "./execute/simulate.ts";
+export type { Statistics } from "./execute/statistics.ts";
+export { decodeClientSpec, type ClientSpec } from "./format/client-spec.ts";
+export type { RunOptions } from "./native/control.ts";
+export { loadEngine } from "./native/load.ts";
+export { importOnnx } from "./onnx/import.ts";
+export type { CompileOptions } from "./options.ts";
+export * from "./quantization/index.ts";
+export { asTensor, toNested } from "./tensor/nested.ts";
+export { float32, float64, int64, type Tensor, type TensorLike } from "./tensor/tensor.ts";

@@ -1,0 +1,34 @@
+/**
+ * The client's view of a circuit's inputs and outputs.
+ * @module
+ */
+import { type Circuit, inputsOf } from "../circuit/ir.ts";
+import type { ClientPort } from "../format/client-spec.ts";
+import type { EncodingPlan } from "../parameters/encoding-plan.ts";
+import { requireBounds } from "../passes/infer-bounds.ts";
+import type { QuantizedModule } from "../quantization/module.ts";
+
+/** Ports with scale and decoding window for every input and output of the module. */
+export function clientPorts(
+  module: Pick<QuantizedModule, "inputs" | "outputs">,
+  circuit: Circuit,
+  plan: EncodingPlan,
+  bounds: "calibrated" | "guaranteed",
+): { readonly inputs: readonly ClientPort[]; readonly outputs: readonly ClientPort[] } {
+  const inputs = inputsOf(circuit).map(({ id, interval }, i) => ({
+    ...module.inputs[i],
+    scale: plan.scales[id],
+    middle: Math.floor((interval.lo + interval.hi) / 2),
+  }));
+  const outputs = circuit.outputs.map((id, i) => {
+    const { lo, hi } = requireBounds(circuit.values[id])[bounds];
+    const { shape } = circuit.values[id];
+    return {
+      ...module.outputs[i],
+      shape,
+      scale: plan.scales[id],
+      middle: Math.floor((lo + hi) / 2),
+    };
+  });
+  return { inputs, outputs };
+}

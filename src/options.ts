@@ -1,0 +1,77 @@
+/**
+ * Options of the compile functions, one documented object; unknown keys and contradictions are refused.
+ * @module
+ */
+import { SottoError } from "./errors.ts";
+import type { NBitsOption, RoundingOption } from "./quantization/bits.ts";
+import type { SearchTarget } from "./parameters/choice.ts";
+
+/** Options of every compile function; each has a default. */
+export interface CompileOptions extends SearchTarget {
+  /** Bits of weights and activations, one number or one per kind of tensor. Default 8. */
+  readonly nBits?: NBitsOption;
+  /** Round accumulators to so many bits before a table. Default null: no rounding. */
+  readonly roundingThresholdBits?: RoundingOption;
+  /** Take table widths from calibration (default, with spare codes as headroom) or from interval arithmetic. */
+  readonly bounds?: "calibrated" | "guaranteed";
+  /** Print each stage to stderr. Default false. */
+  readonly verbose?: boolean;
+  /** Print the program to stderr. Default false. */
+  readonly showProgram?: boolean;
+  /** Folder to write server.sotto, client.sotto, report.html and the printed stages to. Default null. */
+  readonly artifacts?: string | null;
+  /** Path to copy the ONNX model to. Default null. */
+  readonly onnxFile?: string | null;
+  /** Aborting it stops the compilation at the next stage with error CANCELLED. */
+  readonly signal?: AbortSignal;
+  /** Called with the name of each stage as it begins. */
+  readonly onProgress?: (stage: string) => void;
+}
+
+const KEYS: readonly (keyof CompileOptions)[] = [
+  "nBits",
+  "roundingThresholdBits",
+  "pError",
+  "log2PError",
+  "globalPError",
+  "log2GlobalPError",
+  "bounds",
+  "verbose",
+  "showProgram",
+  "artifacts",
+  "onnxFile",
+  "signal",
+  "onProgress",
+];
+
+/** Throws BAD_ARGUMENT on an unknown option or a bad `bounds`; the other options are checked where they are used. */
+export function checkOptions(options: CompileOptions): void {
+  const known: ReadonlySet<string> = new Set(KEYS);
+  const unknown = Object.keys(options).find((key) => !known.has(key));
+  if (unknown !== undefined) {
+    throw new SottoError(
+      "BAD_ARGUMENT",
+      unknown,
+      `expected one of ${KEYS.join(", ")}, got ${unknown}`,
+    );
+  }
+  const { bounds = "calibrated" } = options;
+  if (bounds !== "calibrated" && bounds !== "guaranteed") {
+    throw new SottoError(
+      "BAD_ARGUMENT",
+      "bounds",
+      `expected "calibrated" or "guaranteed", got ${JSON.stringify(bounds)}`,
+    );
+  }
+}
+
+/** The part of the options that the parameter search takes. */
+export function searchTarget(options: CompileOptions): SearchTarget {
+  const { pError, log2PError, globalPError, log2GlobalPError } = options;
+  return {
+    ...(pError === undefined ? {} : { pError }),
+    ...(log2PError === undefined ? {} : { log2PError }),
+    ...(globalPError === undefined ? {} : { globalPError }),
+    ...(log2GlobalPError === undefined ? {} : { log2GlobalPError }),
+  };
+}

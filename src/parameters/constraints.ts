@@ -1,0 +1,99 @@
+/**
+ * What a circuit asks of the parameters: one constraint per table, bit extraction and output.
+ * @module
+ */
+import { type Circuit, type ValueId, valueId } from "../circuit/ir.ts";
+import { sizeOf } from "../tensor/tensor.ts";
+import type { NoiseConstraint } from "./choice.ts";
+import type { EncodingPlan } from "./encoding-plan.ts";
+import { type LinearForm, linearForms, squaredNorm } from "./linear-forms.ts";
+
+/** A constraint with the value it comes from, and the noise factors of each element. */
+export interface CircuitConstraint extends NoiseConstraint {
+  /** The table, bit extraction or output value. */
+  readonly id: ValueId;
+  /** Per element: sum of squared coefficients over lookup results, and over fresh inputs. */
+  readonly lookupNorms: Float64Array;
+  readonly inputNorms: Float64Array;
+}
+
+const TORUS = 2 ** 64;
+
+/** All constraints of a circuit: lookups in order, then outputs. */
+export function constraintsOf(circuit: Circuit, plan: EncodingPlan): CircuitConstraint[] {
+  const forms = linearForms(circuit);
+  const constraints: CircuitConstraint[] = [];
+  circuit.values.forEach((value, i) => {
+    const id = valueId(i);
+    const [source] = value.inputs;
+    if (value.op.kind === "table") {
+      const { grid, boxes } = placementOf(plan, id);
+      const width = (grid.step * Number(plan.scales[source])) / TORUS;
+      const isAligned =
+        Number.isInteger(Math.log2(boxes)) && Math.abs(width * 2 * boxes - 1) < 1e-9;
+      constraints.push({
+        ...base(circuit, id, forms[source], 1),
+        kind: "lookup",
+        margin: width / 2,
+        misalignment: isAligned ? 0 : 0.5,
+      });
+    }
+    if (value.op.kind === "extractBit") {
+      const amplification = bitAmplification(plan.scales[source], value.op.position);
+      constraints.push({
+        ...base(circuit, id, forms[source], amplification),
+        kind: "lookup",
+        margin: 1 / 4,
+        misalignment: 0,
+      });
+    }
+  });
+  circuit.outputs.forEach((id) => {
+    const tolerance = plan.outputTolerance.get(id) ?? 0.5;
+    constraints.push({
+      ...base(circuit, id, forms[id], 1),
+      kind: "output",
+      margin: (tolerance * Number(plan.scales[id])) / TORUS,
+      misalignment: 0,
+    });
+  });
+  return constraints;
+}
+
+/** Factor that moves bit `position` of an integer at this scale to the top of the torus. */
+export function bitAmplification(scale: bigint, position: number): number {
+  return Number(2n ** 63n / (scale << BigInt(position)));
+}
+
+/** Where a table's boxes lie. */
+export function placementOf(
+  plan: EncodingPlan,
+  id: ValueId,
+): NonNullable<ReturnType<EncodingPlan["placements"]["get"]>> {
+  const placement = plan.placements.get(id);
+  if (!placement) throw new Error(`internal: table %${id} has no placement`);
+  return placement;
+}
+
+function base(
+  circuit: Circuit,
+  id: ValueId,
+  form: LinearForm,
+  amplification: number,
+): Omit<CircuitConstraint, "kind" | "margin" | "misalignment"> {
+  const { shape, name } = circuit.values[id];
+  const count = sizeOf(shape);
+  const factor = amplification * amplification;
+  const isInput = (source: ValueId): boolean => circuit.values[source].op.kind === "input";
+  const inputNorms = squaredNorm(form, isInput, count).map((x) => x * factor);
+  const lookupNorms = squaredNorm(form, (source) => !isInput(source), count).map((x) => x * factor);
+  return {
+    id,
+    name,
+    count,
+    inputNorms,
+    lookupNorms,
+    inputNorm: inputNorms.reduce((a, b) => Math.max(a, b), 0),
+    lookupNorm: lookupNorms.reduce((a, b) => Math.max(a, b), 0),
+  };
+}

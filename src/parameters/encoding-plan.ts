@@ -1,0 +1,159 @@
+/**
+ * Where integers lie on the torus. Values that linear operations tie together share one scale; the largest interval that
+ * a table or an output must read sets it. The shift of each table's interval is free, a plaintext addition.
+ * @module
+ */
+import { type Circuit, type Grid, type ValueId, gridOf, valueId } from "../circuit/ir.ts";
+import type { Interval } from "../quantization/bits.ts";
+import { requireBounds } from "../passes/infer-bounds.ts";
+
+/** How a table's boxes lie on the lower half of the torus. */
+export interface Placement {
+  readonly grid: Grid;
+  /** Index of the first box on the grid. */
+  readonly firstBox: number;
+  /** Number of boxes. */
+  readonly boxes: number;
+  /** The (fractional) integer that lies at phase 0. */
+  readonly zero: number;
+}
+
+export interface EncodingPlan {
+  /** Torus units (of 2^-64) of one integer unit, per value. */
+  readonly scales: readonly bigint[];
+  /** Per table value. */
+  readonly placements: ReadonlyMap<ValueId, Placement>;
+  /** Outputs of circuits with approximate tables may be off by this many units; 0.5 is exact. */
+  readonly outputTolerance: ReadonlyMap<ValueId, number>;
+}
+
+const HALF_TORUS = 2n ** 63n;
+/** An output may use the whole torus; a quarter of its range on either side is headroom for unseen rows. */
+const OUTPUT_HEADROOM = 1.5;
+
+/** Plans scales and tables for a bounded circuit. */
+export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed"): EncodingPlan {
+  const classOf = tieScales(circuit);
+  const demands = new Map<number, Demand>();
+  const demand = (id: ValueId, units: number, powerOfTwo: boolean): void => {
+    const root = classOf(id);
+    const known = demands.get(root) ?? { units: 1, powerOfTwo: false };
+    demands.set(root, {
+      units: Math.max(known.units, units),
+      powerOfTwo: known.powerOfTwo || powerOfTwo,
+    });
+  };
+  const boundsOf = (id: ValueId): Interval => requireBounds(circuit.values[id])[kind];
+  circuit.values.forEach(({ op, inputs }) => {
+    if (op.kind === "table") {
+      const { step, count } = boxesNeeded(
+        gridOf(op.encoding),
+        op.encoding,
+        boundsOf(inputs[0]),
+        kind,
+      );
+      demand(inputs[0], step * count, op.encoding.kind === "rounded");
+    }
+    if (op.kind === "extractBit") demand(inputs[0], 1, true);
+  });
+  for (const id of circuit.outputs) {
+    const { lo, hi } = boundsOf(id);
+    const headroom = kind === "guaranteed" ? 1 : OUTPUT_HEADROOM;
+    demand(id, Math.max(1, ((hi - lo + 1) * headroom) / 2), false);
+  }
+  const scales = circuit.values.map((_, i) => scaleOf(demands.get(classOf(valueId(i)))));
+  const placements = new Map<ValueId, Placement>();
+  circuit.values.forEach(({ op, inputs }, i) => {
+    if (op.kind !== "table") return;
+    const grid = gridOf(op.encoding);
+    placements.set(
+      valueId(i),
+      place(grid, op.encoding.kind, boundsOf(inputs[0]), scales[inputs[0]]),
+    );
+  });
+  return { scales, placements, outputTolerance: tolerances(circuit, boundsOf) };
+}
+
+interface Demand {
+  /** Integer units that must fit on the half torus. */
+  readonly units: number;
+  /** Bit extraction needs the scale to divide the half torus in powers of two. */
+  readonly powerOfTwo: boolean;
+}
+
+function scaleOf(demand: Demand | undefined): bigint {
+  const { units, powerOfTwo } = demand ?? { units: 1, powerOfTwo: false };
+  if (powerOfTwo) return HALF_TORUS >> BigInt(Math.ceil(Math.log2(units)));
+  // Units may be fractional (fit steps); 2^-20 of a unit is far below any margin.
+  return (HALF_TORUS << 20n) / BigInt(Math.ceil(units * 2 ** 20));
+}
+
+/** Union-find over values that linear operations tie to one scale. */
+function tieScales(circuit: Circuit): (id: ValueId) => number {
+  const parent = circuit.values.map((_, i) => i);
+  const root = (i: number): number => {
+    let r = i;
+    while (parent[r] !== r) r = parent[r];
+    parent[i] = r;
+    return r;
+  };
+  circuit.values.forEach(({ op, inputs }, i) => {
+    if (op.kind === "table") return;
+    for (const input of inputs) parent[root(input)] = root(i);
+  });
+  return root;
+}
+
+/** Boxes that the interval touches; calibrated bounds take the next power of two and keep the rest as headroom. */
+function boxesNeeded(
+  grid: Grid,
+  encoding: { readonly kind: string; readonly steps?: number },
+  { lo, hi }: Interval,
+  kind: "calibrated" | "guaranteed",
+): { readonly step: number; readonly count: number } {
+  if (encoding.steps !== undefined) return { step: grid.step, count: encoding.steps };
+  const touched = boxOf(grid, hi) - boxOf(grid, lo) + 1;
+  const isExact = encoding.kind === "rounded";
+  const count = kind === "calibrated" || isExact ? 2 ** Math.ceil(Math.log2(touched)) : touched;
+  return { step: grid.step, count };
+}
+
+function boxOf(grid: Grid, x: number): number {
+  return Math.floor((x - grid.origin) / grid.step);
+}
+
+/** Centres the boxes that the interval needs among those that fit. */
+function place(grid: Grid, kind: string, { lo, hi }: Interval, scale: bigint): Placement {
+  const capacity = Number(HALF_TORUS) / Number(scale) / grid.step;
+  const boxes = Math.max(1, Math.floor(capacity + 1e-6));
+  const low = boxOf(grid, lo);
+  const touched = boxOf(grid, hi) - low + 1;
+  const firstBox = low - Math.floor((boxes - touched) / 2);
+  const unused = Math.max(0, capacity - boxes) * grid.step;
+  const slack = unused < 1e-5 * grid.step ? 0 : unused;
+  if (touched > boxes)
+    throw new Error(`internal: a ${kind} table needs ${touched} boxes, has ${boxes}`);
+  return { grid, firstBox, boxes, zero: grid.origin + firstBox * grid.step - slack / 2 };
+}
+
+/** A circuit that rounds approximately promises its outputs to one part in as many steps as its finest table has. */
+function tolerances(
+  circuit: Circuit,
+  boundsOf: (id: ValueId) => Interval,
+): ReadonlyMap<ValueId, number> {
+  const steps = circuit.values.flatMap(({ op, inputs }) => {
+    if (op.kind !== "table") return [];
+    const { encoding } = op;
+    if (encoding.kind === "fit") return [encoding.steps];
+    if (encoding.kind !== "approximate") return [];
+    const { lo, hi } = boundsOf(inputs[0]);
+    return [2 ** Math.ceil(Math.log2((hi - lo + 1) / 2 ** encoding.lsbs))];
+  });
+  const finest = Math.max(0, ...steps);
+  const tolerance = new Map<ValueId, number>();
+  for (const id of circuit.outputs) {
+    const { lo, hi } = boundsOf(id);
+    tolerance.set(id, finest === 0 ? 0.5 : Math.max(0.5, (hi - lo + 1) / finest / 2));
+  }
+  return tolerance;
+}

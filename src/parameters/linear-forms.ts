@@ -1,0 +1,100 @@
+/**
+ * Noise as a linear form over independent sources: for every value, how strongly it depends on each fresh input and
+ * each lookup result. A source that is used twice is combined first and squared afterwards, so that reuse is never
+ * undercounted; where elements share sources the triangle inequality gives an upper bound.
+ * @module
+ */
+import { applyOp } from "../circuit/apply.ts";
+import type { Circuit, CircuitOp, CircuitValue, ValueId } from "../circuit/ir.ts";
+import { type Tensor, float64, int64, sizeOf } from "../tensor/tensor.ts";
+
+/** Dependence of one value on its sources. */
+export interface LinearForm {
+  /** By source value: the 2-norm of each element's coefficients over that source's elements. */
+  readonly norms: ReadonlyMap<ValueId, Float64Array>;
+  /** No two elements depend on one source element: a weighted sum of them adds squares. */
+  readonly isIndependent: boolean;
+}
+
+/** The linear form of every value; tables and bit extractions are sources of their own. */
+export function linearForms(circuit: Circuit): LinearForm[] {
+  const forms: LinearForm[] = [];
+  circuit.values.forEach((value, i) => {
+    const inputs = value.inputs.map((id) => forms[id]);
+    forms.push(formOf(value, i as ValueId, inputs, circuit));
+  });
+  return forms;
+}
+
+/** Sum over sources of the squared norms, per element: the factor of the sources' variance. */
+export function squaredNorm(
+  form: LinearForm,
+  isWanted: (source: ValueId) => boolean,
+  elements: number,
+): Float64Array {
+  const total = new Float64Array(elements);
+  for (const [source, norms] of form.norms) {
+    if (isWanted(source)) norms.forEach((norm, i) => (total[i] += norm * norm));
+  }
+  return total;
+}
+
+function formOf(
+  { op, shape, inputs: ids }: CircuitValue,
+  id: ValueId,
+  inputs: readonly LinearForm[],
+  circuit: Circuit,
+): LinearForm {
+  switch (op.kind) {
+    case "input":
+    case "table":
+    case "extractBit":
+      return {
+        norms: new Map([[id, new Float64Array(sizeOf(shape)).fill(1)]]),
+        isIndependent: true,
+      };
+    case "matmul":
+    case "conv":
+      return weighted(op, inputs[0], circuit.values[ids[0]].shape);
+    case "add":
+    case "sub":
+      return sum(inputs[0], inputs[1]);
+    case "shift":
+    case "reshape":
+      return inputs[0];
+    default:
+      throw new Error(`internal: ${op.kind} has no linear form`);
+  }
+}
+
+/** Runs the linear operation itself on squares (independent elements) or on absolute values (bound). */
+function weighted(
+  op: CircuitOp & { kind: "matmul" | "conv" },
+  input: LinearForm,
+  inputShape: readonly number[],
+): LinearForm {
+  const power = input.isIndependent ? 2 : 1;
+  const raise = (x: number): number => Math.abs(x) ** power;
+  const weights: Tensor<"int64"> = int64(op.weights.shape, op.weights.data.map(raise));
+  const lifted = op.kind === "conv" ? { ...op, weights, padValue: 0 } : { ...op, weights };
+  const norms = new Map<ValueId, Float64Array>();
+  for (const [source, norm] of input.norms) {
+    const result = applyOp(lifted, [float64(inputShape, norm.map(raise))]);
+    norms.set(
+      source,
+      Float64Array.from(result.data, (x) => x ** (1 / power)),
+    );
+  }
+  return { norms, isIndependent: false };
+}
+
+function sum(a: LinearForm, b: LinearForm): LinearForm {
+  const norms = new Map(a.norms);
+  let isShared = false;
+  for (const [source, norm] of b.norms) {
+    const other = norms.get(source);
+    if (other) isShared = true;
+    norms.set(source, other ? norm.map((x, i) => x + other[i]) : norm);
+  }
+  return { norms, isIndependent: a.isIndependent && b.isIndependent && !isShared };
+}

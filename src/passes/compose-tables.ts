@@ -1,0 +1,73 @@
+/**
+ * Merges a table into the table that reads it when nobody else does: one lookup instead of two, the same integers.
+ * A reshape between them moves below, where it costs nothing.
+ * @module
+ */
+import {
+  type Circuit,
+  type CircuitValue,
+  type TableOp,
+  type TableStep,
+  type ValueId,
+  countReaders,
+  dropDead,
+} from "../circuit/ir.ts";
+
+/** Composes tables until none feeds another one alone. Constants of the outer table must not vary over elements. */
+export function composeTables(circuit: Circuit): Circuit {
+  let current = circuit;
+  for (;;) {
+    const next = composeOne(current);
+    if (next === null) return current;
+    current = next;
+  }
+}
+
+function composeOne(circuit: Circuit): Circuit | null {
+  const readers = countReaders(circuit);
+  for (let i = 0; i < circuit.values.length; i++) {
+    const outer = circuit.values[i];
+    if (outer.op.kind !== "table" || outer.op.encoding.kind !== "each") continue;
+    const between = circuit.values[outer.inputs[0]];
+    const moved = between.op.kind === "reshape";
+    const innerId = moved ? between.inputs[0] : outer.inputs[0];
+    const inner = circuit.values[innerId];
+    const alone = readers[innerId] === 1 && (!moved || readers[outer.inputs[0]] === 1);
+    if (inner.op.kind !== "table" || !alone || (moved && hasVaryingConstants(outer.op))) continue;
+    const composed: CircuitValue = {
+      ...outer,
+      op: compose(inner.op, outer.op),
+      inputs: inner.inputs,
+      shape: inner.shape,
+    };
+    const values = [...circuit.values];
+    if (!moved) {
+      values[i] = composed;
+      return dropDead({ ...circuit, values });
+    }
+    // The composed table takes the inner one's place and the reshape takes the outer one's.
+    values[innerId] = composed;
+    values[i] = { ...between, shape: outer.shape, inputs: [innerId] as ValueId[] };
+    return dropDead({ ...circuit, values });
+  }
+  return null;
+}
+
+function compose(inner: TableOp, outer: TableOp): TableOp {
+  const base = inner.steps.length;
+  const shifted: TableStep[] = outer.steps.map(({ op, inputs }) => ({
+    op,
+    inputs: inputs.map((j) => (j === -1 ? base - 1 : j + base)),
+  }));
+  return { ...inner, steps: [...inner.steps, ...shifted] };
+}
+
+function hasVaryingConstants({ steps }: TableOp): boolean {
+  return steps.some(({ op }) => {
+    if (op.kind === "dequantize")
+      return typeof op.zeroPoint !== "number" && op.zeroPoint.data.length > 1;
+    if (op.kind === "float")
+      return op.operands.some((operand) => operand !== null && operand.data.length > 1);
+    return false;
+  });
+}

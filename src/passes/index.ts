@@ -1,0 +1,30 @@
+/**
+ * The passes, in order; each turns a circuit into one with the same meaning.
+ * @module
+ */
+import type { Circuit } from "../circuit/ir.ts";
+import { verify } from "../circuit/verify.ts";
+import { absorbRounding } from "./absorb-rounding.ts";
+import { composeTables } from "./compose-tables.ts";
+import { expandExactRounding } from "./expand-exact-rounding.ts";
+import { fuseTables } from "./fuse-tables.ts";
+import { type BoundsContext, inferBounds } from "./infer-bounds.ts";
+
+/** Runs every pass and checks the circuit after each. */
+export function runPasses(built: Circuit, context: BoundsContext): Circuit {
+  verify(built, "built");
+  const rewritten = [
+    fuseTables, // a float region with one integer producer becomes one table
+    absorbRounding, // a rounding becomes the input grid of the table that reads it
+    composeTables, // a table that only feeds another table disappears into it
+  ].reduce((circuit, pass) => {
+    const next = pass(circuit);
+    verify(next, "fused");
+    return next;
+  }, built);
+  const bounded = inferBounds(rewritten, context); // before bits are taken off: their number follows from the bounds
+  verify(bounded, "bounded");
+  const expanded = expandExactRounding(bounded, context);
+  verify(expanded, "bounded");
+  return expanded;
+}

@@ -1,0 +1,170 @@
+/**
+ * Bounds inference: the interval that each integer takes on calibration rows, and the one it cannot leave.
+ * Widths follow from bounds and parameters from widths: a guaranteed bound may be loose, never tight.
+ * Fit tables get their interval here, from the integers that really arrive.
+ * @module
+ */
+import { applyTable } from "../circuit/apply.ts";
+import { measureInterval } from "../circuit/builder.ts";
+import { evaluate } from "../circuit/evaluate.ts";
+import {
+  type Bounds,
+  type Circuit,
+  type CircuitValue,
+  type TableOp,
+  gridOf,
+} from "../circuit/ir.ts";
+import { unreachable } from "../errors.ts";
+import type { Interval } from "../quantization/bits.ts";
+import { type Tensor, float64 } from "../tensor/tensor.ts";
+
+export interface BoundsContext {
+  /** Codes of the calibration rows, one tensor per input. */
+  readonly calibration: readonly Tensor[];
+  /** Which of the two intervals widths are taken from. */
+  readonly bounds: "calibrated" | "guaranteed";
+}
+
+/** Table points beyond this are not enumerated; the quantizer's range of codes serves as the guaranteed bound. */
+const MAX_ENUMERATED = 1 << 22;
+
+/** Annotates every value with its bounds. */
+export function inferBounds(circuit: Circuit, context: BoundsContext): Circuit {
+  const values: CircuitValue[] = [];
+  evaluate(circuit, context.calibration, {
+    before(value) {
+      return resolveFit(value, values, context.bounds);
+    },
+    after(value, result) {
+      const inputs = value.inputs.map((id) => requireBounds(values[id]).guaranteed);
+      const calibrated = measureInterval(result);
+      // Rows are data: a result outside the proof would be our bug, and verify reports it.
+      values.push({ ...value, bounds: { calibrated, guaranteed: guarantee(value, inputs) } });
+    },
+  });
+  return { ...circuit, values };
+}
+
+/** The bounds of a value that has been through inference. */
+export function requireBounds(value: CircuitValue): Bounds {
+  if (value.bounds === null) throw new Error(`internal: ${value.name} has no bounds`);
+  return value.bounds;
+}
+
+function resolveFit(
+  value: CircuitValue,
+  known: readonly CircuitValue[],
+  kind: "calibrated" | "guaranteed",
+): CircuitValue {
+  const { op } = value;
+  if (op.kind !== "table" || op.encoding.kind !== "fit" || op.encoding.interval !== null)
+    return value;
+  const interval = requireBounds(known[value.inputs[0]])[kind];
+  return { ...value, op: { ...op, encoding: { ...op.encoding, interval } } };
+}
+
+function guarantee({ op, name }: CircuitValue, inputs: readonly Interval[]): Interval {
+  const [x] = inputs;
+  switch (op.kind) {
+    case "input":
+      return op.interval;
+    case "matmul":
+      return weightedSum(op.weights, 1, x);
+    case "conv":
+      return weightedSum(op.weights, 0, {
+        lo: Math.min(x.lo, op.padValue),
+        hi: Math.max(x.hi, op.padValue),
+      });
+    case "add":
+      return { lo: x.lo + inputs[1].lo, hi: x.hi + inputs[1].hi };
+    case "sub":
+      return { lo: x.lo - inputs[1].hi, hi: x.hi - inputs[1].lo };
+    case "shift":
+      return { lo: x.lo + op.by, hi: x.hi + op.by };
+    case "reshape":
+      return x;
+    case "round": {
+      const step = 2 ** op.lsbs;
+      const snap = (v: number): number => Math.floor((v + step / 2) / step) * step;
+      return { lo: snap(x.lo), hi: snap(x.hi) };
+    }
+    case "table":
+      return tableRange(op, x);
+    case "extractBit":
+      return { lo: 0, hi: 2 ** op.position };
+    case "fit":
+    case "dequantize":
+    case "float":
+    case "quantize":
+      throw new Error(`internal: ${name} is left after fusion`);
+    default:
+      return unreachable(op);
+  }
+}
+
+/** Union over output channels of the interval of a sum of weight x input; `axis` is where the channels are. */
+function weightedSum(weights: Tensor, axis: 0 | 1, x: Interval): Interval {
+  const channels = weights.shape[axis];
+  const lo = new Float64Array(channels);
+  const hi = new Float64Array(channels);
+  const perChannel = weights.data.length / channels;
+  weights.data.forEach((w, i) => {
+    const channel = axis === 1 ? i % channels : Math.floor(i / perChannel);
+    lo[channel] += w > 0 ? w * x.lo : w * x.hi;
+    hi[channel] += w > 0 ? w * x.hi : w * x.lo;
+  });
+  return { lo: Math.min(...lo), hi: Math.max(...hi) };
+}
+
+/** Everything a table can give on the boxes that an interval touches. */
+function tableRange(op: TableOp, x: Interval): Interval {
+  const last = op.steps[op.steps.length - 1].op;
+  const grid = gridOf(op.encoding);
+  const first = Math.floor((x.lo - grid.origin) / grid.step);
+  const boxes = Math.floor((x.hi - grid.origin) / grid.step) - first + 1;
+  const { shape } = constantShape(op);
+  const classes = shape.reduce((product, dim) => product * dim, 1);
+  if (boxes * classes > MAX_ENUMERATED && last.kind === "quantize" && !last.map.noClipping) {
+    const [lo, hi] = last.map.codeRange;
+    return { lo, hi };
+  }
+  return measureInterval(tabulate(op, first, boxes));
+}
+
+/** Axes along which a table's constants vary, as a shape with 1 elsewhere; the batch axis is always 1. */
+export function constantShape(op: TableOp): { readonly shape: readonly number[] } {
+  let shape: number[] = [1];
+  const widen = (other: readonly number[]): void => {
+    const rank = Math.max(shape.length, other.length);
+    const at = (dims: readonly number[], axis: number): number =>
+      dims[axis - (rank - dims.length)] ?? 1;
+    shape = Array.from({ length: rank }, (_, axis) => Math.max(at(shape, axis), at(other, axis)));
+  };
+  for (const { op: step } of op.steps) {
+    if (step.kind === "dequantize" && typeof step.zeroPoint !== "number")
+      widen(step.zeroPoint.shape);
+    if (step.kind === "float")
+      for (const operand of step.operands) if (operand) widen(operand.shape);
+  }
+  return { shape };
+}
+
+/**
+ * The table's results at the representatives of `boxes` boxes from box `first` on, for every combination of constants:
+ * shape [boxes, ...constant shape without batch].
+ */
+export function tabulate(op: TableOp, first: number, boxes: number, rank?: number): Tensor {
+  const grid = gridOf(op.encoding);
+  const { shape } = constantShape(op);
+  const padded = [
+    ...Array.from({ length: Math.max(0, (rank ?? 0) - shape.length) }, () => 1),
+    ...shape,
+  ];
+  const rest = padded.slice(1);
+  const classes = rest.reduce((product, dim) => product * dim, 1);
+  const points = new Float64Array(boxes * classes);
+  for (let i = 0; i < points.length; i++) {
+    points[i] = grid.representative + (first + Math.floor(i / classes)) * grid.step;
+  }
+  return applyTable(op, float64([boxes, ...rest], points));
+}

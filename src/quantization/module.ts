@@ -1,0 +1,128 @@
+/**
+ * A quantized model: its operations with every quantizer fixed, ready to run on integers in the clear or to be compiled.
+ * @module
+ */
+import { buildCircuit } from "../circuit/build.ts";
+import { evaluate } from "../circuit/evaluate.ts";
+import type { Circuit } from "../circuit/ir.ts";
+import type { Graph } from "../onnx/graph.ts";
+import { runPasses } from "../passes/index.ts";
+import type { BoundsContext } from "../passes/infer-bounds.ts";
+import { asTensor } from "../tensor/nested.ts";
+import type { Tensor, TensorLike } from "../tensor/tensor.ts";
+import type { NBits, Rounding } from "./bits.ts";
+import { checkCodes, checkRows } from "./check.ts";
+import type { ConstantOperand, QuantizedOperation } from "./operation.ts";
+import type { UniformQuantizer } from "./quantizer.ts";
+
+/** One graph input or output with its quantizer; axis 0 of `shape` is the batch. */
+export interface QuantizedPort {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly quantizer: UniformQuantizer;
+}
+
+/** What post-training quantization finds. */
+export interface QuantizedModuleInit {
+  readonly graph: Graph;
+  readonly nBits: NBits;
+  readonly rounding: Rounding | null;
+  readonly operations: readonly QuantizedOperation[];
+  readonly constants: ReadonlyMap<string, ConstantOperand>;
+  readonly inputQuantizers: readonly UniformQuantizer[];
+  readonly outputQuantizers: readonly UniformQuantizer[];
+  readonly calibration: readonly Tensor[];
+}
+
+/** One tensor where the model has one input or output, a list where it has several. */
+export type TensorOrList = TensorLike | readonly Tensor[];
+
+/** A quantized model. Immutable. */
+export class QuantizedModule {
+  readonly graph: Graph;
+  readonly nBits: NBits;
+  readonly rounding: Rounding | null;
+  readonly operations: readonly QuantizedOperation[];
+  readonly constants: ReadonlyMap<string, ConstantOperand>;
+  readonly inputs: readonly QuantizedPort[];
+  readonly outputs: readonly QuantizedPort[];
+  /** Calibration rows, one tensor per input. */
+  readonly calibration: readonly Tensor[];
+  readonly #circuits = new Map<BoundsContext["bounds"], Circuit>();
+
+  constructor(init: QuantizedModuleInit) {
+    this.graph = init.graph;
+    this.nBits = init.nBits;
+    this.rounding = init.rounding;
+    this.operations = init.operations;
+    this.constants = init.constants;
+    this.calibration = init.calibration;
+    const port = (name: string, quantizer: UniformQuantizer): QuantizedPort => ({
+      name,
+      shape: [1, ...(init.graph.shapes.get(name) ?? []).slice(1)],
+      quantizer,
+    });
+    this.inputs = init.graph.inputs.map(({ name }, i) => port(name, init.inputQuantizers[i]));
+    this.outputs = init.graph.outputs.map(({ name }, i) => port(name, init.outputQuantizers[i]));
+  }
+
+  /** The circuit after all passes, with calibrated and guaranteed bounds; fit tables span the chosen ones. */
+  circuitFor(bounds: BoundsContext["bounds"]): Circuit {
+    const known = this.#circuits.get(bounds);
+    if (known) return known;
+    const calibration = this.#quantize(this.calibration);
+    const circuit = runPasses(buildCircuit(this), { calibration, bounds });
+    this.#circuits.set(bounds, circuit);
+    return circuit;
+  }
+
+  /** Codes of float inputs, rows first; one tensor, or a list for several inputs. */
+  quantizeInput<T extends Tensor | readonly Tensor[] = Tensor>(x: TensorOrList): T {
+    const rows = tensorsOf(x);
+    checkRows({ inputs: this.inputs }, rows, "input");
+    return oneOrAll<T>(this.#quantize(rows));
+  }
+
+  /** Codes in, codes out, computed in the clear without width limits. */
+  quantizedForward<T extends Tensor | readonly Tensor[] = Tensor>(
+    codes: TensorOrList,
+    bounds: BoundsContext["bounds"] = "calibrated",
+  ): T {
+    const rows = tensorsOf(codes);
+    checkCodes(this.inputs, rows);
+    return oneOrAll<T>(evaluate(this.circuitFor(bounds), rows));
+  }
+
+  /** Float64 values of output codes. */
+  dequantizeOutput<T extends Tensor | readonly Tensor[] = Tensor>(codes: TensorOrList): T {
+    return oneOrAll<T>(
+      tensorsOf(codes).map((tensor, i) => this.outputs[i].quantizer.dequant(tensor)),
+    );
+  }
+
+  /** Floats in, floats out, through the integers, in the clear. */
+  forward<T extends Tensor | readonly Tensor[] = Tensor>(x: TensorOrList): T {
+    const codes = tensorsOf(this.quantizeInput<Tensor[]>(x));
+    return this.dequantizeOutput<T>(this.quantizedForward<Tensor[]>(codes));
+  }
+
+  #quantize(rows: readonly Tensor[]): Tensor[] {
+    return rows.map((tensor, i) => this.inputs[i].quantizer.quant(tensor));
+  }
+}
+
+/** A list of tensors from what a caller may pass. */
+export function tensorsOf(x: TensorOrList): Tensor[] {
+  const isList = Array.isArray(x) && x.length > 0 && x.every((item) => isTensorObject(item));
+  const list: readonly TensorLike[] = isList ? x : [x as TensorLike];
+  return list.map((item) => asTensor(item));
+}
+
+function isTensorObject(item: unknown): boolean {
+  return typeof item === "object" && item !== null && "shape" in item;
+}
+
+/** The only tensor of a list, or the list. */
+export function oneOrAll<T extends Tensor | readonly Tensor[]>(tensors: Tensor[]): T {
+  return (tensors.length === 1 ? tensors[0] : tensors) as T;
+}
