@@ -85,8 +85,8 @@ function addModelVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
 
   const predict = verb("predict <model.onnx>", "compile a model and run it on inputs", [
     "predict digits.onnx --calibration cal.npy --input test.npy --limit 3",
-    "predict digits.onnx --calibration cal.npy --input test.npy --mode encrypted --n-bits 5 \\",
-    `        --rounding-threshold-bits '{"nBits": 4, "method": "fit"}' --p-error 2^-40 --json -`,
+    "predict digits.onnx --calibration cal.npy --input test.npy --mode encrypted --n-bits 5 \\\n" +
+      `        --rounding-threshold-bits '{"nBits": 4, "method": "fit"}' --p-error 2^-40 --json -`,
   ]);
   addRunOptions(addModelOptions(predict))
     .option("--mode <mode>", "clear, simulate or encrypted", parseMode, "clear")

@@ -107,8 +107,7 @@ export function parseCsv(bytes: Uint8Array, where: string): Tensor<"float64"> {
 function csvRows(bytes: Uint8Array, where: string): string[][] {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    // Typed as any rows by the library; without `columns` and `cast` they are lists of text.
-    return parse(text, { trim: true, skip_empty_lines: true }) as string[][];
+    return parse(text, { trim: true, skip_empty_lines: true });
   } catch (error) {
     if (error instanceof CsvError) {
       const what = error.message.replace(/\s+/g, " ");

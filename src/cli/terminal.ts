@@ -81,7 +81,11 @@ export function table(
     colAligns: head.map((_, i) =>
       rows.length > 0 && rows.every((row) => typeof row[i] === "number") ? "right" : "left",
     ),
-    style: { head: options.color ? ["bold"] : [], border: options.color ? ["gray"] : [] },
+    style: {
+      compact: true,
+      head: options.color ? ["bold"] : [],
+      border: options.color ? ["gray"] : [],
+    },
   });
   for (const row of rows) drawn.push(row.map(String));
   return drawn.toString();

@@ -1,0 +1,17 @@
+/**
+ * `sotto compile`: writes what a server and a client need, and a report.
+ * @module
+ */
+import { join } from "node:path";
+import { compileModel, newTimings } from "./model.ts";
+import type { CompileVerbOptions } from "./options.ts";
+import { summaryText } from "./output.ts";
+
+/** Writes server.sotto, client.sotto, report.html and the printed stages. */
+export async function compile(options: CompileVerbOptions): Promise<void> {
+  const timings = newTimings();
+  const model = await compileModel(options, timings, { artifacts: options.output });
+  const written = ["server.sotto", "client.sotto", "report.html"];
+  const names = written.map((name) => join(options.output, name)).join("\n");
+  process.stdout.write(`${names}\n${summaryText(model, timings)}\n`);
+}

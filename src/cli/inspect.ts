@@ -1,0 +1,43 @@
+/**
+ * `sotto inspect`: operators of a model, which are supported, and shapes.
+ * @module
+ */
+import { importOnnx } from "../onnx/import.ts";
+import { findOperator, operatorName } from "../onnx/ops/index.ts";
+import { readModel } from "../onnx/proto.ts";
+import type { InspectOptions } from "./options.ts";
+import { readBytes } from "./read-array.ts";
+import { table, wantsColor } from "./terminal.ts";
+
+/** Prints tables; a model that cannot be compiled then fails with the importer's error. */
+export async function inspect({ model: path }: InspectOptions): Promise<void> {
+  const bytes = await readBytes(path);
+  const model = readModel(bytes);
+  const color = wantsColor(process.stdout);
+  const counts = new Map<string, { supported: boolean; count: number }>();
+  for (const node of model.nodes) {
+    const name = operatorName(node);
+    const count = (counts.get(name)?.count ?? 0) + 1;
+    counts.set(name, { supported: findOperator(node) !== undefined, count });
+  }
+  const operators = [...counts].map(([name, { supported, count }]) => [
+    name,
+    count,
+    supported ? "yes" : "no",
+  ]);
+  process.stdout.write(`${table(["operator", "uses", "supported"], operators, { color })}\n`);
+
+  const graph = importOnnx(bytes);
+  const size = (shape: readonly (number | string | null)[] | undefined): string =>
+    shape === undefined ? "?" : `[${shape.map((dim) => dim ?? "?").join(", ")}]`;
+  const rows = [
+    ...graph.inputs.map(({ name, dtype, shape }) => ["input", name, `${dtype} ${size(shape)}`]),
+    ...graph.nodes.map(({ opType, outputs: [output = ""] }) => [
+      opType,
+      output,
+      size(graph.shapes.get(output)),
+    ]),
+    ...graph.outputs.map(({ name, dtype, shape }) => ["output", name, `${dtype} ${size(shape)}`]),
+  ];
+  process.stdout.write(`${table(["", "value", "shape of one row"], rows, { color })}\n`);
+}

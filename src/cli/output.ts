@@ -1,0 +1,112 @@
+/**
+ * What verbs leave behind: JSON, bytes, and the summary for people. Results go to stdout, everything else to stderr.
+ * @module
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { SottoError } from "../errors.ts";
+import type { UniformQuantizer } from "../quantization/quantizer.ts";
+import type { CompiledModule } from "../execute/module.ts";
+import { toNested } from "../tensor/nested.ts";
+import type { Nested, Tensor } from "../tensor/tensor.ts";
+import { formatBytes, formatDuration, formatProbability, table, wantsColor } from "./terminal.ts";
+
+/** Milliseconds of each step; a step that was not needed has null or no entry. */
+export interface Timings {
+  compileMs: number;
+  keygenMs: number | null;
+  encryptMs: number[];
+  runMs: number[];
+  decryptMs: number[];
+}
+
+/** Writes a file, and the folder for it. `mode` as in open(2). Throws BAD_ARGUMENT where that is not possible. */
+export async function writeBytes(
+  path: string,
+  data: Uint8Array | string,
+  mode: number = 0o666,
+): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, data, { mode });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SottoError("BAD_ARGUMENT", path, `cannot write it: ${why}`);
+  }
+}
+
+/** Writes JSON to a file, or to stdout for `-`. */
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  const text = `${JSON.stringify(value)}\n`;
+  if (path === "-") process.stdout.write(text);
+  else await writeBytes(path, text);
+}
+
+/** A quantizer as the command line shows it. */
+export function quantizerJson({ options, scale, zeroPoint, offset }: UniformQuantizer): object {
+  const { nBits, isSigned, isSymmetric, isQat } = options;
+  const zero: Nested = typeof zeroPoint === "number" ? zeroPoint : toNested(zeroPoint);
+  return { scale, zeroPoint: zero, offset, nBits, isSigned, isSymmetric, isQat };
+}
+
+/** Circuit and crypto parts of the JSON. */
+export function costJson(model: CompiledModule): { circuit: object; crypto: object } {
+  const { tableLookups, maxBitWidth, ...rest } = model.circuit.statistics;
+  return {
+    circuit: { tableLookups, maxBitWidth },
+    crypto: {
+      pError: rest.pError,
+      failureProbability: rest.failureProbability,
+      securityBits: rest.securityBits,
+      evaluationKeyBytes: rest.evaluationKeyBytes,
+      inputBytes: rest.inputBytes,
+      outputBytes: rest.outputBytes,
+      parameters: rest.parameters,
+    },
+  };
+}
+
+/** Rows of each output, at most ten numbers of each row. */
+export function outputsText(outputs: readonly Tensor[]): string {
+  const rows: (string | number)[][] = [];
+  outputs.forEach(({ shape, data }, index) => {
+    const count = shape[0] ?? 1;
+    const size = count === 0 ? 0 : data.length / count;
+    for (let row = 0; row < count; row++) {
+      const values = Array.from(data.subarray(row * size, row * size + Math.min(size, 10)));
+      const more = size > 10 ? " …" : "";
+      const text = values.map((value) => Number(value.toPrecision(4))).join("  ");
+      rows.push([row, index, `${text}${more}`]);
+    }
+  });
+  return table(["row", "output", "values"], rows, { color: wantsColor(process.stdout) });
+}
+
+/** Costs and times for people. */
+export function summaryText(model: CompiledModule, timings: Timings): string {
+  const s = model.circuit.statistics;
+  const rows: [string, string][] = [
+    ["table lookups per inference", String(s.tableLookups)],
+    ["widest integer", `${s.maxBitWidth} bits`],
+    ["failure probability of an inference", formatProbability(s.log2FailureProbability)],
+    ["security", `${Math.floor(s.securityBits)} bits`],
+    ["evaluation keys, as sent", formatBytes(s.evaluationKeyBytes)],
+    ["encrypted input, as sent", formatBytes(s.inputBytes)],
+    ["encrypted output, as sent", formatBytes(s.outputBytes)],
+    ["compile", formatDuration(timings.compileMs)],
+  ];
+  if (timings.keygenMs !== null) rows.push(["key generation", formatDuration(timings.keygenMs)]);
+  const steps = { encrypt: timings.encryptMs, run: timings.runMs, decrypt: timings.decryptMs };
+  for (const [name, times] of Object.entries(steps)) {
+    if (times.length > 0) rows.push([`${name}, median`, formatDuration(median(times))]);
+  }
+  return table(["quantity", "value"], rows, { color: wantsColor(process.stdout) });
+}
+
+/** The middle value; NaN of nothing. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  if (sorted.length % 2 === 1) return sorted[middle] ?? NaN;
+  return ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
+}
