@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bytes::{Reader, Writer};
 use crate::error::{Error, Result};
+use crate::parameters::BLOCK_BYTES;
 
 const MAGIC: &[u8; 6] = b"SOTTO\0";
 const VERSION: u8 = 1;
@@ -150,11 +151,18 @@ pub(crate) fn open(kind: Kind, blob: &[u8]) -> Result<(Identity, &[u8])> {
     Ok((identity, &body[HEADER_BYTES..]))
 }
 
-/// Recomputes the digest of an altered blob, so that tests reach the checks behind it.
+/// Recomputes every digest of an altered blob, so that tests reach the checks behind them.
 #[doc(hidden)]
 pub fn reseal(blob: &mut [u8]) {
-    if blob.len() >= DIGEST_BYTES {
-        let (body, digest) = blob.split_at_mut(blob.len() - DIGEST_BYTES);
-        digest.copy_from_slice(&sha256(body));
+    if blob.len() < HEADER_BYTES + DIGEST_BYTES {
+        return;
     }
+    let (body, digest) = blob.split_at_mut(blob.len() - DIGEST_BYTES);
+    let (header, payload) = body.split_at_mut(HEADER_BYTES);
+    if header[6] == Kind::Program as u8 && payload.len() >= BLOCK_BYTES {
+        header[8..40].copy_from_slice(&sha256(&payload[..BLOCK_BYTES]));
+        header[56..72].copy_from_slice(&model_id(payload));
+    }
+    header[72..].copy_from_slice(&(payload.len() as u64).to_le_bytes());
+    digest.copy_from_slice(&sha256(body));
 }

@@ -1,0 +1,47 @@
+//! The batched keyswitch against the `tfhe` crate's.
+
+mod support;
+
+use sotto_engine::keyswitch_batch;
+use support::Draws;
+use tfhe::core_crypto::prelude::*;
+
+/// Input dimension, output dimension, base log, levels, batch.
+const CASES: [[usize; 5]; 5] = [
+    [2048, 885, 3, 6, 5],
+    [2048, 822, 3, 5, 1],
+    [1024, 601, 2, 9, 16],
+    [256, 1, 20, 3, 3],
+    [512, 64, 63, 1, 2],
+];
+
+#[test]
+fn a_batched_keyswitch_equals_the_crates_bit_for_bit() {
+    let mut draws = Draws(1);
+    for [input, output, base_log, level, batch] in CASES {
+        let mut words = |count: usize| (0..count).map(|_| draws.word()).collect::<Vec<u64>>();
+        let key = LweKeyswitchKey::from_container(
+            words(input * level * (output + 1)),
+            DecompositionBaseLog(base_log),
+            DecompositionLevelCount(level),
+            LweSize(output + 1),
+            CiphertextModulus::new_native(),
+        );
+        let ciphertexts = words(batch * (input + 1));
+        let rows: Vec<&[u64]> = ciphertexts.chunks_exact(input + 1).collect();
+        let mut switched = vec![0; batch * (output + 1)];
+        keyswitch_batch(&key, &rows, &mut switched);
+        for (row, switched) in rows.iter().zip(switched.chunks_exact(output + 1)) {
+            let mut reference = vec![0; output + 1];
+            keyswitch_lwe_ciphertext(
+                &key,
+                &LweCiphertext::from_container(*row, CiphertextModulus::new_native()),
+                &mut LweCiphertext::from_container(
+                    reference.as_mut_slice(),
+                    CiphertextModulus::new_native(),
+                ),
+            );
+            assert_eq!(switched, reference);
+        }
+    }
+}
