@@ -44,14 +44,8 @@ fn combinations_equal_their_definition() {
     let parameters = levelled_parameters(1, 256);
     let client = ClientKey::generate(parameters, None);
     let mut draws = Draws(11);
-    let shapes = [
-        [1, 1, 1, 1],
-        [1, 40, 1, 37],
-        [1, 3, 50, 9],
-        [5, 2, 7, 6],
-        [4, 33, 3, 5],
-        [1, 65, 2, 130],
-    ];
+    let shapes =
+        [[1, 1, 1, 1], [1, 40, 1, 37], [1, 3, 50, 9], [5, 2, 7, 6], [4, 33, 3, 5], [1, 65, 2, 130]];
     for (case, [groups, rows, positions, terms]) in shapes.into_iter().enumerate() {
         let inputs = [draws.below(50) + 1, draws.below(50) + 1];
         let elements = inputs[0] + inputs[1] + inputs[0];
@@ -75,8 +69,7 @@ fn combinations_equal_their_definition() {
             linear.gather[..terms].fill(-1);
             linear.weights[terms..2 * terms].fill(0);
         }
-        let compiled =
-            program(&parameters, &inputs, &[Instruction::Linear(linear.clone())], &[2]);
+        let compiled = program(&parameters, &inputs, &[Instruction::Linear(linear.clone())], &[2]);
         let first: Vec<u64> = (0..inputs[0]).map(|_| draws.word()).collect();
         let second: Vec<u64> = (0..inputs[1]).map(|_| draws.word()).collect();
         let blob = client.encrypt(compiled.model_id(), &[&first, &second]).expect("inputs");

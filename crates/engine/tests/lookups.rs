@@ -81,7 +81,9 @@ fn items_choose_their_source_table_and_offset() {
         extension_log: 1,
         boxes,
         tables,
-        starts: (0..tables).flat_map(|table| (0..5).map(move |b| b * (20 * table as u32 + 9))).collect(),
+        starts: (0..tables)
+            .flat_map(|table| (0..5).map(move |b| b * (20 * table as u32 + 9)))
+            .collect(),
         values: (0..boxes * tables).map(|_| draws.word() >> 1).collect(),
         offsets: vec![0, 1 << 62, 3 << 61],
         output_offset: 1 << 57,

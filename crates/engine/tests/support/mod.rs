@@ -1,9 +1,11 @@
 //! Parameters, keys and whole runs for the engine's tests.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod blobs;
+
 use sotto_engine::{
-    ClientKey, Control, Decomposition, Instruction, Lookup, Parameters, Program, Seed128,
-    SecurityGate, ServerKey, encode_program, execute, parse_program,
+    ClientKey, Control, Decomposition, Instruction, Lookup, Parameters, Program, SecurityGate,
+    Seed128, ServerKey, encode_program, execute, parse_program,
 };
 
 /// Noise far below anything that a table could see: these parameters protect nothing.
