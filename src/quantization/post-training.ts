@@ -197,7 +197,8 @@ function toFloat64(values: Tensor): Tensor {
   return values.dtype === "float32" ? cast(values, "float64") : values;
 }
 
-function quantizeConstant(nBits: number, values: Tensor): QuantizedArray {
+/** Codes of a constant: signed and symmetric where its values lie evenly around zero, else unsigned and asymmetric. */
+export function quantizeConstant(nBits: number, values: Tensor): QuantizedArray {
   const symmetric = isSymmetricAroundZero(values);
   return new QuantizedArray(nBits, values, { isSigned: symmetric, isSymmetric: symmetric });
 }

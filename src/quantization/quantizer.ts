@@ -5,7 +5,7 @@
  * @module
  */
 import { SottoError } from "../errors.ts";
-import { type Tensor, float64, int64 } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { combine } from "../tensor/elementwise.ts";
 
 /** Ranges narrower than this are treated as one constant. */
@@ -157,9 +157,10 @@ export class UniformQuantizer {
 
   /**
    * Needs either `scale`, `zeroPoint` and `offset`, or `rmin` and `rmax`.
-   * Throws BAD_ARGUMENT when a set is given in part.
+   * Throws BAD_ARGUMENT when a set is given in part, and on unknown keys.
    */
   constructor(init: QuantizerInit, stats: MinMaxStats | null = statsOf(init)) {
+    checkKeys(init);
     const { nBits, isSigned, isSymmetric, isQat, isNarrow, isPrecomputedQat } = {
       ...DEFAULTS,
       ...init,
@@ -186,13 +187,20 @@ export class UniformQuantizer {
     return [lowest, 2 ** this.options.nBits - 1 - this.offset];
   }
 
-  /** Codes of float values of any shape. Throws BAD_DTYPE on integers. */
+  /** Codes of float values of any shape. Throws BAD_DTYPE on integers, BAD_VALUE on NaN. */
   quant(values: Tensor): Tensor<"int64"> {
     if (values.dtype !== "float32" && values.dtype !== "float64") {
       throw new SottoError(
         "BAD_DTYPE",
         "quant",
         `expected float32 or float64 values, got ${values.dtype}`,
+      );
+    }
+    if (values.data.some(Number.isNaN)) {
+      throw new SottoError(
+        "BAD_VALUE",
+        "quant",
+        "expected numbers, got NaN; drop or fill such rows",
       );
     }
     return quantizeTensor(values, this);
@@ -202,6 +210,31 @@ export class UniformQuantizer {
   dequant(codes: Tensor): Tensor<"float64"> {
     return dequantizeTensor(codes, this.scale, this.zeroPoint);
   }
+}
+
+const INIT_KEYS: readonly (keyof QuantizerInit)[] = [
+  "nBits",
+  "isSigned",
+  "isSymmetric",
+  "isQat",
+  "isNarrow",
+  "isPrecomputedQat",
+  "scale",
+  "zeroPoint",
+  "offset",
+  "rmin",
+  "rmax",
+  "noClipping",
+];
+
+function checkKeys(init: QuantizerInit): void {
+  const unknown = Object.keys(init).find((key) => !INIT_KEYS.some((known) => known === key));
+  if (unknown === undefined) return;
+  throw new SottoError(
+    "BAD_ARGUMENT",
+    unknown,
+    `expected one of ${INIT_KEYS.join(", ")}, got ${unknown}`,
+  );
 }
 
 function statsOf(init: QuantizerInit): MinMaxStats | null {
@@ -271,7 +304,7 @@ export function quantizeTensor(values: Tensor, map: CodeMap): Tensor<"int64"> {
     const code = roundHalfEven(shifted);
     out[i] = (code < lowest ? lowest : code > highest ? highest : code) + 0;
   }
-  return int64(values.shape, out);
+  return { dtype: "int64", shape: values.shape, data: out };
 }
 
 /** `scale * (q - zeroPoint)` in float64; a zero point per output is broadcast. */
@@ -280,19 +313,10 @@ export function dequantizeTensor(
   scale: number,
   zeroPoint: number | Tensor<"float64">,
 ): Tensor<"float64"> {
-  if (typeof zeroPoint !== "number") {
-    const shifted = combine(
-      float64(codes.shape, Float64Array.from(codes.data)),
-      zeroPoint,
-      (q, z) => q - z,
-    );
-    return float64(
-      shifted.shape,
-      Float64Array.from(shifted.data, (value) => scale * value),
-    );
-  }
-  return float64(
-    codes.shape,
-    Float64Array.from(codes.data, (q) => scale * (q - zeroPoint)),
-  );
+  const { shape, data } =
+    typeof zeroPoint === "number" ? codes : combine(codes, zeroPoint, (q, z) => q - z);
+  const shift = typeof zeroPoint === "number" ? zeroPoint : 0;
+  const out = new Float64Array(data.length);
+  for (let i = 0; i < out.length; i++) out[i] = scale * (data[i] - shift);
+  return { dtype: "float64", shape, data: out };
 }
