@@ -18,6 +18,7 @@ import { planEncodings } from "./parameters/encoding-plan.ts";
 import { chooseParameters } from "./parameters/search.ts";
 import { PostTrainingAffineQuantization } from "./quantization/post-training.ts";
 import { type QuantizedModule, type TensorOrList, tensorsOf } from "./quantization/module.ts";
+import { verify as verifyModule } from "./quantization/verify.ts";
 import { readModel, writeArtifacts } from "./artifacts.ts";
 
 /** Quantizes an ONNX model with calibration rows, one tensor per input; nothing is encrypted yet. */
@@ -30,7 +31,9 @@ export async function buildQuantizedModule(
   const graph = importOnnx(await readModel(model));
   const { nBits = 8, roundingThresholdBits = null } = options;
   const quantizer = new PostTrainingAffineQuantization(nBits, graph, { roundingThresholdBits });
-  return quantizer.quantizeModule(...tensorsOf(calibration));
+  const module = quantizer.quantizeModule(...tensorsOf(calibration));
+  verifyModule(module);
+  return module;
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Circuit, type Grid, type ValueId, gridOf, valueId } from "../circuit/ir.ts";
+import { SottoError } from "../errors.ts";
 import type { Interval } from "../quantization/bits.ts";
 import { requireBounds } from "../passes/infer-bounds.ts";
 
@@ -31,7 +32,21 @@ const HALF_TORUS = 2n ** 63n;
 /** An output may use the whole torus; a quarter of its range on either side is headroom for unseen rows. */
 const OUTPUT_HEADROOM = 1.5;
 
-/** Plans scales and tables for a bounded circuit. */
+/** Far more than any parameters serve: said here, because the search would take long to find nothing. */
+const MAX_BOXES = 2 ** 16;
+
+function tooWide(name: string, boxes: number, kind: "calibrated" | "guaranteed"): SottoError {
+  const bits = Math.ceil(Math.log2(boxes));
+  const looser = kind === "guaranteed" ? ', or take bounds: "calibrated"' : "";
+  return new SottoError(
+    "TABLE_TOO_WIDE",
+    name,
+    `a table reads integers of ${bits} bits, expected at most ${Math.log2(MAX_BOXES)}; ` +
+      `set roundingThresholdBits or use fewer bits (nBits)${looser}`,
+  );
+}
+
+/** Plans scales and tables for a bounded circuit. Throws TABLE_TOO_WIDE. */
 export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed"): EncodingPlan {
   const classOf = tieScales(circuit);
   const demands = new Map<number, Demand>();
@@ -44,7 +59,7 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
     });
   };
   const boundsOf = (id: ValueId): Interval => requireBounds(circuit.values[id])[kind];
-  circuit.values.forEach(({ op, inputs }) => {
+  circuit.values.forEach(({ op, inputs, name }) => {
     if (op.kind === "table") {
       const { step, count } = boxesNeeded(
         gridOf(op.encoding),
@@ -52,6 +67,7 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
         boundsOf(inputs[0]),
         kind,
       );
+      if (count > MAX_BOXES) throw tooWide(name, count, kind);
       demand(inputs[0], step * count, op.encoding.kind === "rounded");
     }
     if (op.kind === "extractBit") demand(inputs[0], 1, true);

@@ -23,9 +23,16 @@ import {
   roundAccumulator,
 } from "../operation.ts";
 
-/** Integer weights `w_q - z_w` of a linear operator. */
-function centredWeights(weights: QuantizedArray): Tensor<"int64"> {
-  const { zeroPoint } = weights.quantizer;
+/** Integer weights `w_q - z_w` of a linear operator. Throws BAD_ARGUMENT when the bits leave them no levels. */
+function centredWeights(op: QuantizedOperation, weights: QuantizedArray): Tensor<"int64"> {
+  const { zeroPoint, scale } = weights.quantizer;
+  if (!Number.isFinite(scale)) {
+    throw new SottoError(
+      "BAD_ARGUMENT",
+      op.node.name,
+      "weights around zero have no levels but zero at 1 bit; expected nBits (op_weights) of at least 2",
+    );
+  }
   if (typeof zeroPoint !== "number")
     throw new Error("internal: weights with a zero point per output");
   return int64(
@@ -123,7 +130,7 @@ function lowerProduct<V>(
       `expected a matrix of weights, got shape [${quantized.qvalues.shape.join(", ")}]`,
     );
   }
-  const centred = centredWeights(quantized);
+  const centred = centredWeights(op, quantized);
   const weights = transposeWeights ? transposed(centred) : centred;
   const columns = weights.shape[1];
   const rank = target.shapeOf(input.codes).length;
@@ -209,7 +216,7 @@ export const Conv: OperatorRule = {
   lower(target, op, operands) {
     const input = prepareInput(target, op, requireVariable(op, operands[0], "the image"));
     const quantized = requireConstant(op, operands[1], "the kernel");
-    const weights = centredWeights(quantized);
+    const weights = centredWeights(op, quantized);
     const [channels] = weights.shape;
     const spatial = weights.shape.length - 2;
     const { zeroPoint } = input.quantizer;

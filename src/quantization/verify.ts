@@ -1,0 +1,80 @@
+/**
+ * What a legal quantized module is. A violation is a bug of ours, found before it becomes wrong integers.
+ * @module
+ */
+import type { QuantizedModule } from "./module.ts";
+import type { QuantizedOperation } from "./operation.ts";
+import type { UniformQuantizer } from "./quantizer.ts";
+
+/** Throws an internal error unless the module is legal. */
+export function verify(module: QuantizedModule): void {
+  const { graph, inputs, outputs, operations, constants } = module;
+  const producers = new Set(inputs.map(({ name }) => name));
+  const defined = new Set([...producers, ...constants.keys()]);
+  for (const op of operations) {
+    const where = `${op.node.opType} ${op.node.name}`;
+    for (const name of op.node.inputs) {
+      require(name === "" || defined.has(name), where, `reads ${name}, which is not defined yet`);
+    }
+    verifyProducers(op, producers, where);
+    verifyCalibration(op, where);
+    const [result] = op.node.outputs;
+    require(!defined.has(result), where, `defines ${result} a second time`);
+    defined.add(result);
+    if (!op.isFused) producers.add(result);
+  }
+  require(inputs.length === graph.inputs.length, "module", "an input has no quantizer");
+  require(outputs.length === graph.outputs.length, "module", "an output has no quantizer");
+  for (const { name, quantizer } of inputs) {
+    verifyQuantizer(quantizer, `input ${name}`, { perOutput: false });
+    const [lo, hi] = quantizer.codeRange;
+    require(lo < hi, `input ${name}`, `has no codes, [${lo}, ${hi}]`);
+  }
+  for (const { name, quantizer } of outputs) {
+    require(defined.has(name), `output ${name}`, "is not computed");
+    verifyQuantizer(quantizer, `output ${name}`, { perOutput: true });
+  }
+}
+
+function require(condition: boolean, where: string, message: string): void {
+  if (!condition) throw new Error(`internal: ${where} ${message}`);
+}
+
+/** A table has one input: a fused operation depends on one integer tensor, and that tensor exists. */
+function verifyProducers(
+  { integerProducers, isFused, rule }: QuantizedOperation,
+  known: ReadonlySet<string>,
+  where: string,
+): void {
+  const count = integerProducers.size;
+  require(isFused ? count === 1 : count >= 1, where, `has ${count} integer producers`);
+  require(isFused === rule.canFuse(count), where, "is fused against its rule");
+  for (const name of integerProducers) {
+    require(known.has(name), where, `depends on ${name}, which is no tensor of integers`);
+  }
+}
+
+function verifyCalibration(op: QuantizedOperation, where: string): void {
+  const { outputQuantizer, accumulator } = op.calibrated;
+  verifyQuantizer(outputQuantizer, where, { perOutput: op.isGraphOutput });
+  require(outputQuantizer.options.nBits === op.outputBits, where, "has results of other bits");
+  if (accumulator === null) return;
+  const { lo, hi } = accumulator;
+  const isInterval = Number.isInteger(lo) && Number.isInteger(hi) && lo <= hi;
+  require(isInterval, where, `has an accumulator in [${lo}, ${hi}]`);
+}
+
+/** Only raw accumulators at graph outputs have a zero point per output, with the bias in it. */
+function verifyQuantizer(
+  { scale, zeroPoint }: UniformQuantizer,
+  where: string,
+  { perOutput }: { readonly perOutput: boolean },
+): void {
+  require(Number.isFinite(scale) && scale !== 0, where, `has scale ${scale}`);
+  if (typeof zeroPoint !== "number") {
+    require(perOutput, where, "has a zero point per output");
+    require(zeroPoint.data.every(Number.isFinite), where, "has a zero point that is no number");
+    return;
+  }
+  require(Number.isInteger(zeroPoint), where, `has zero point ${zeroPoint}`);
+}
