@@ -9,7 +9,7 @@ import { dequantizeTensor, quantizeTensor } from "../quantization/quantizer.ts";
 import { conv } from "../tensor/conv.ts";
 import { combine } from "../tensor/elementwise.ts";
 import { matmul } from "../tensor/matmul.ts";
-import { type Tensor, float64, int64, reshape } from "../tensor/tensor.ts";
+import { type Tensor, int64, reshape } from "../tensor/tensor.ts";
 import { type CircuitOp, type FloatOp, type Grid, type TableOp, gridOf } from "./ir.ts";
 
 /** Applies one operation to a batch; axis 0 of every tensor is the batch. */
@@ -32,10 +32,8 @@ export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
       return reshape(x, [x.shape[0], ...op.shape.slice(1)]);
     case "round":
       return mapInt(x, snapTo(gridOf({ kind: "approximate", lsbs: op.lsbs })));
-    case "fit": {
-      const snapped = mapFloat(x, snapTo(gridOf(op)));
-      return snapped;
-    }
+    case "fit":
+      return mapFloat(x, snapTo(gridOf(op)));
     case "dequantize":
       return dequantizeTensor(x, op.scale, op.zeroPoint);
     case "float":
@@ -43,7 +41,10 @@ export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
     case "quantize":
       return quantizeTensor(x, op.map);
     case "table":
-      return applyTable(op, mapFloat(x, snapTo(gridOf(op.encoding))));
+      return applyTable(
+        op,
+        op.encoding.kind === "each" ? x : mapFloat(x, snapTo(gridOf(op.encoding))),
+      );
     case "extractBit": {
       const weight = 2 ** op.position;
       return mapInt(x, (value) => (Math.abs(Math.floor(value / weight)) % 2) * weight);
@@ -81,7 +82,6 @@ function applyConv(op: CircuitOp & { kind: "conv" }, x: Tensor): Tensor {
   const shifted = conv(
     mapInt(x, (value) => value - padValue),
     weights,
-
     window,
   );
   const [channels] = weights.shape;
@@ -105,11 +105,17 @@ function applyFloat(op: FloatOp, inputs: readonly Tensor[]): Tensor {
 }
 
 function mapInt(x: Tensor, f: (value: number) => number): Tensor<"int64"> {
-  return int64(x.shape, Float64Array.from(x.data, f));
+  return { dtype: "int64", shape: x.shape, data: mapData(x, f) };
 }
 
 function mapFloat(x: Tensor, f: (value: number) => number): Tensor<"float64"> {
-  return float64(x.shape, Float64Array.from(x.data, f));
+  return { dtype: "float64", shape: x.shape, data: mapData(x, f) };
+}
+
+function mapData({ data }: Tensor, f: (value: number) => number): Float64Array {
+  const out = new Float64Array(data.length);
+  for (let i = 0; i < out.length; i++) out[i] = f(data[i]);
+  return out;
 }
 
 function requireInt(x: Tensor): Tensor<"int64"> {

@@ -60,7 +60,7 @@ export function statisticsOf({
     failureProbability: 2 ** choice.log2GlobalFailure,
     log2FailureProbability: choice.log2GlobalFailure,
     securityBits: choice.securityBits,
-    evaluationKeyBytes: FRAME_BYTES + choice.evaluationKeyBytes,
+    evaluationKeyBytes: choice.evaluationKeyBytes,
     inputBytes: FRAME_BYTES + 4 + 4 * spec.inputs.length + 16 + 8 * count(spec.inputs),
     outputBytes: FRAME_BYTES + 4 + 4 * spec.outputs.length + ciphertextBytes * count(spec.outputs),
     predictedMs: choice.predictedNanoseconds / 1e6,
