@@ -33,8 +33,7 @@ function installDependencies() {
   if (existsSync(join(root, "node_modules")) && isStamped("npm", wanted)) return 0;
   // No install scripts: none of the dependencies needs one.
   return step("npm", wanted, "installing dependencies", () =>
-    // Not "npm ci": it insists that the lock file names the linter's builds for every other platform, too.
-    run("npm", ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]),
+    run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]),
   );
 }
 

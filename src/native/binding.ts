@@ -50,8 +50,16 @@ export interface NativeBinding {
   /** `parameters` is the 48-byte block of docs/format.md; `seed` (16 bytes) makes keys reproducible, for tests only. */
   generateClientKey(parameters: Uint8Array, seed?: Uint8Array): NativeClientKey;
   loadClientKey(bytes: Uint8Array, parameters: Uint8Array): NativeClientKey;
-  loadServerKey(bytes: Uint8Array, parameters: Uint8Array, control: NativeControl): Promise<NativeServerKey>;
-  loadServerKeySync(bytes: Uint8Array, parameters: Uint8Array, control: NativeControl): NativeServerKey;
+  loadServerKey(
+    bytes: Uint8Array,
+    parameters: Uint8Array,
+    control: NativeControl,
+  ): Promise<NativeServerKey>;
+  loadServerKeySync(
+    bytes: Uint8Array,
+    parameters: Uint8Array,
+    control: NativeControl,
+  ): NativeServerKey;
   parseProgram(bytes: Uint8Array): NativeProgram;
   run(
     program: NativeProgram,

@@ -1,6 +1,7 @@
 /**
  * Whole models, encrypted: the same cases in the clear, simulated, encrypted, and after saving and loading every file.
  */
+import { tensorsOf } from "../../src/quantization/module.ts";
 import { describe, expect, test } from "vitest";
 import { Client } from "../../src/client/client.ts";
 import { type CompileOptions } from "../../src/options.ts";
@@ -66,7 +67,7 @@ async function compileCase({
 }: Case): Promise<{ compiled: CompiledModule; codes: Tensor[] }> {
   const fixture = readFixture(model);
   const compiled = await compileOnnxModel(fixture.model, fixture.calibration, options);
-  const codes = [compiled.quantizeInput<Tensor[]>(fixture.inputs)].flat() as Tensor[];
+  const codes = tensorsOf(compiled.quantizeInput<Tensor[]>(fixture.inputs));
   return { compiled, codes };
 }
 
@@ -106,7 +107,7 @@ describe.each(CASES)("$model, $name", (testCase) => {
     expect(statistics.securityBits).toBeGreaterThanOrEqual(128);
     expect(statistics.log2PError).toBe(testCase.options.log2PError ?? -40);
     for (const row of splitRows(codes).slice(0, testCase.rows)) {
-      const [clear] = [compiled.quantizedForward<Tensor[]>(row)].flat() as Tensor[];
+      const [clear] = tensorsOf(compiled.quantizedForward<Tensor[]>(row));
       const inputs = client.encrypt(row);
       const outputs = await server.run(inputs);
       expect([inputs.length, outputs.length]).toEqual([

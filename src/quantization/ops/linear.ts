@@ -173,7 +173,7 @@ function requireUnit(op: QuantizedOperation, name: string, expected: number): vo
     throw new SottoError(
       "UNSUPPORTED_OPERATOR",
       op.node.name,
-      `expected ${name} = ${expected} of ${op.node.opType} on encrypted values, got ${String(value)}`,
+      `expected ${name} = ${expected} of ${op.node.opType} on encrypted values, got ${JSON.stringify(value)}`,
     );
   }
 }

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { bitwidthAndRangeReport } from "../../../src/execute/report.ts";
 import { importOnnx } from "../../../src/onnx/import.ts";
 import { lsbsToRemove } from "../../../src/quantization/operation.ts";
-import type { QuantizedModule } from "../../../src/quantization/module.ts";
+import { type QuantizedModule, tensorsOf } from "../../../src/quantization/module.ts";
 import { PostTrainingAffineQuantization } from "../../../src/quantization/post-training.ts";
 import type { UniformQuantizer } from "../../../src/quantization/quantizer.ts";
 import type { RoundingOption } from "../../../src/quantization/bits.ts";
@@ -115,13 +115,13 @@ function expectSameIntegers(module: QuantizedModule, fixture: Fixture, golden: G
   module.outputs.forEach(({ quantizer }, i) =>
     expectQuantizer(quantizer, golden.output_quantizers[i], tolerance),
   );
-  const inputs = [module.quantizeInput<Tensor[]>(fixture.inputs)].flat() as Tensor[];
+  const inputs = tensorsOf(module.quantizeInput<Tensor[]>(fixture.inputs));
   inputs.forEach((codes, i) => {
     const expected = flat(golden.quantized_inputs[i]);
     const rows = (golden.quantized_inputs[i] as unknown[]).length;
     expectIntegers(firstRows(codes, rows), expected);
   });
-  const outputs = [module.quantizedForward<Tensor[]>(inputs)].flat() as Tensor[];
+  const outputs = tensorsOf(module.quantizedForward<Tensor[]>(inputs));
   outputs.forEach((codes, i) => {
     const rows = (golden.quantized_outputs[i] as unknown[]).length;
     expectIntegers(firstRows(codes, rows), flat(golden.quantized_outputs[i]));
