@@ -15,7 +15,8 @@ import type { ParameterChoice } from "../parameters/choice.ts";
 import type { EncodingPlan } from "../parameters/encoding-plan.ts";
 import { decisionVariance, linearVariance } from "../parameters/noise.ts";
 import { gatherWindows } from "../tensor/conv.ts";
-import { sizeOf } from "../tensor/tensor.ts";
+import { expand } from "../tensor/strided.ts";
+import { float64, sizeOf } from "../tensor/tensor.ts";
 import { boxStarts, offsetOf, toTorus } from "./boxes.ts";
 import type {
   Instruction,
@@ -198,12 +199,14 @@ function paddingConstants(
 
 function lowerSum(context: Context, value: CircuitValue, sign: 1 | -1): Located {
   const [a, b] = value.inputs.map((id) => context.located[id]);
+  const [shapeA, shapeB] = value.inputs.map((id) => context.circuit.values[id].shape);
   const positions = sizeOf(value.shape);
-  const offset = sizeOf(context.circuit.values[value.inputs[0]].shape);
+  const elementsA = broadcastElements(shapeA, value.shape);
+  const elementsB = broadcastElements(shapeB, value.shape);
   const gather = new Int32Array(2 * positions);
   for (let p = 0; p < positions; p++) {
-    gather[2 * p] = elementOf(a, p);
-    gather[2 * p + 1] = offset + elementOf(b, p);
+    gather[2 * p] = elementOf(a, elementsA[p]);
+    gather[2 * p + 1] = sizeOf(shapeA) + elementOf(b, elementsB[p]);
   }
   const tensor = context.emit({
     kind: "linear",
@@ -217,6 +220,15 @@ function lowerSum(context: Context, value: CircuitValue, sign: 1 | -1): Located 
     constants: new BigUint64Array(0),
   });
   return { tensor, order: null };
+}
+
+/** Which element of an operand each element of the sum reads. */
+function broadcastElements(operand: readonly number[], result: readonly number[]): Float64Array {
+  const indices = float64(
+    operand,
+    Array.from({ length: sizeOf(operand) }, (_, i) => i),
+  );
+  return expand(indices, result).data;
 }
 
 /** One weight on every element, with an optional constant. */

@@ -72,10 +72,13 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
     }
     if (op.kind === "extractBit") demand(inputs[0], 1, true);
   });
+  const outputTolerance = tolerances(circuit, boundsOf);
   for (const id of circuit.outputs) {
     const { lo, hi } = boundsOf(id);
-    const headroom = kind === "guaranteed" ? 1 : OUTPUT_HEADROOM;
-    demand(id, Math.max(1, ((hi - lo + 1) * headroom) / 2), false);
+    const headroom = kind === "guaranteed" ? 0 : ((hi - lo + 1) * OUTPUT_HEADROOM) / 2;
+    // The client decodes around an integer in the middle: the end farther from it must not wrap around, nor its noise.
+    const reach = Math.ceil((hi - lo) / 2) + (outputTolerance.get(id) ?? 0.5);
+    demand(id, Math.max(1, headroom, reach), false);
   }
   const scales = circuit.values.map((_, i) => scaleOf(demands.get(classOf(valueId(i)))));
   const placements = new Map<ValueId, Placement>();
@@ -87,7 +90,7 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
       place(grid, op.encoding.kind, boundsOf(inputs[0]), scales[inputs[0]]),
     );
   });
-  return { scales, placements, outputTolerance: tolerances(circuit, boundsOf) };
+  return { scales, placements, outputTolerance };
 }
 
 interface Demand {

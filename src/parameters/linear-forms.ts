@@ -6,6 +6,7 @@
  */
 import { applyOp } from "../circuit/apply.ts";
 import type { Circuit, CircuitOp, CircuitValue, ValueId } from "../circuit/ir.ts";
+import { expand } from "../tensor/strided.ts";
 import { type Tensor, float64, int64, sizeOf } from "../tensor/tensor.ts";
 
 /** Dependence of one value on its sources. */
@@ -58,7 +59,10 @@ function formOf(
       return weighted(op, inputs[0], circuit.values[ids[0]].shape);
     case "add":
     case "sub":
-      return sum(inputs[0], inputs[1]);
+      return sum(
+        broadcast(inputs[0], circuit.values[ids[0]].shape, shape),
+        broadcast(inputs[1], circuit.values[ids[1]].shape, shape),
+      );
     case "shift":
     case "reshape":
       return inputs[0];
@@ -85,6 +89,14 @@ function weighted(
       Float64Array.from(result.data, (x) => x ** (1 / power)),
     );
   }
+  return { norms, isIndependent: false };
+}
+
+/** The form of a value that is repeated to a larger shape: repeated elements share their sources. */
+function broadcast(form: LinearForm, from: readonly number[], to: readonly number[]): LinearForm {
+  if (sizeOf(from) === sizeOf(to)) return form;
+  const norms = new Map<ValueId, Float64Array>();
+  for (const [source, norm] of form.norms) norms.set(source, expand(float64(from, norm), to).data);
   return { norms, isIndependent: false };
 }
 

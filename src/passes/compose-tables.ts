@@ -36,6 +36,7 @@ function composeOne(circuit: Circuit): Circuit | null {
     if (inner.op.kind !== "table" || !alone || (moved && hasVaryingConstants(outer.op))) continue;
     const composed: CircuitValue = {
       ...outer,
+      name: inner.name,
       op: compose(inner.op, outer.op),
       inputs: inner.inputs,
       shape: inner.shape,
