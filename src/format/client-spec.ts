@@ -5,10 +5,10 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { SottoError } from "../errors.ts";
-import { encodeParameters } from "../parameters/encoding.ts";
+import { decodeParameters, encodeParameters } from "../parameters/encoding.ts";
 import type { CryptoParameters } from "../parameters/parameters.ts";
 import { verifySecurity } from "../parameters/security.ts";
-import { float64, sizeOf } from "../tensor/tensor.ts";
+import { type Tensor, float64, sizeOf } from "../tensor/tensor.ts";
 import { UniformQuantizer } from "../quantization/quantizer.ts";
 import { decodeBlob, encodeBlob, noId, toHex } from "./blob.ts";
 
@@ -41,9 +41,9 @@ const MAX_BYTES = 64 << 20;
 export function encodeClientSpec(spec: ClientSpec): Uint8Array {
   const json = {
     format: 1,
-    parameters: spec.parameters,
-    log2PError: spec.log2PError,
-    log2GlobalPError: spec.log2GlobalPError,
+    parameters: parametersToJson(spec.parameters),
+    log2PError: logarithmToJson(spec.log2PError),
+    log2GlobalPError: logarithmToJson(spec.log2GlobalPError),
     inputs: spec.inputs.map(portToJson),
     outputs: spec.outputs.map(portToJson),
   };
@@ -56,6 +56,25 @@ export function encodeClientSpec(spec: ClientSpec): Uint8Array {
   return encodeBlob(header, new TextEncoder().encode(JSON.stringify(json)));
 }
 
+/** Field by field: the order in which somebody built the object must not show in the bytes. */
+function parametersToJson(p: CryptoParameters): object {
+  const digits = ({ baseLog, level }: CryptoParameters["bootstrap"]) => ({ baseLog, level });
+  return {
+    lweDimension: p.lweDimension,
+    glweDimension: p.glweDimension,
+    polynomialSize: p.polynomialSize,
+    bootstrap: digits(p.bootstrap),
+    keyswitch: digits(p.keyswitch),
+    lweNoiseStd: p.lweNoiseStd,
+    glweNoiseStd: p.glweNoiseStd,
+  };
+}
+
+/** What cannot fail has the logarithm -Infinity, which JSON lacks: null. */
+function logarithmToJson(log2: number): number | null {
+  return log2 === -Infinity ? null : log2;
+}
+
 function portToJson({ name, shape, quantizer, scale, middle }: ClientPort): object {
   const { options, stats, zeroPoint } = quantizer;
   return {
@@ -64,7 +83,12 @@ function portToJson({ name, shape, quantizer, scale, middle }: ClientPort): obje
     scale: scale.toString(),
     middle,
     quantizer: {
-      ...options,
+      nBits: options.nBits,
+      isSigned: options.isSigned,
+      isSymmetric: options.isSymmetric,
+      isQat: options.isQat,
+      isNarrow: options.isNarrow,
+      isPrecomputedQat: options.isPrecomputedQat,
       scale: quantizer.scale,
       zeroPoint:
         typeof zeroPoint === "number"
@@ -89,10 +113,10 @@ export function decodeClientSpec(bytes: Uint8Array): ClientSpec {
   return {
     parameters,
     modelId: header.modelId,
-    inputs: root.field("inputs").list().map(readPort),
+    inputs: root.field("inputs").list().map(readInput),
     outputs: root.field("outputs").list().map(readPort),
-    log2PError: root.field("log2PError").number(),
-    log2GlobalPError: root.field("log2GlobalPError").number(),
+    log2PError: root.field("log2PError").logarithm(),
+    log2GlobalPError: root.field("log2GlobalPError").logarithm(),
   };
 }
 
@@ -145,6 +169,19 @@ class Reader {
     return this.#value;
   }
 
+  /** Base 2 logarithm of a probability; null is -Infinity. */
+  logarithm(): number {
+    const log2 = this.#value === null ? -Infinity : this.number();
+    if (log2 > 0) throw bad(this.#path, `expected the logarithm of a probability, got ${log2}`);
+    return log2;
+  }
+
+  integer(): number {
+    const value = this.number();
+    if (!Number.isSafeInteger(value)) throw bad(this.#path, `expected an integer, got ${value}`);
+    return value;
+  }
+
   count(max: number): number {
     const value = this.number();
     if (!Number.isInteger(value) || value < 0 || value > max) {
@@ -173,7 +210,8 @@ function readParameters(reader: Reader): CryptoParameters {
     baseLog: reader.field(name).field("baseLog").count(64),
     level: reader.field(name).field("level").count(64),
   });
-  return {
+  // Through the block that every file carries: its reader knows what an engine can work with.
+  const block = encodeParameters({
     lweDimension: reader.field("lweDimension").count(1 << 16),
     glweDimension: reader.field("glweDimension").count(1 << 10),
     polynomialSize: reader.field("polynomialSize").count(1 << 20),
@@ -181,7 +219,16 @@ function readParameters(reader: Reader): CryptoParameters {
     keyswitch: digits("keyswitch"),
     lweNoiseStd: reader.field("lweNoiseStd").number(),
     glweNoiseStd: reader.field("glweNoiseStd").number(),
-  };
+  });
+  return decodeParameters(block);
+}
+
+/** Inputs are quantized with one zero point for all elements. */
+function readInput(reader: Reader): ClientPort {
+  if (!reader.field("quantizer").field("zeroPoint").isNumber()) {
+    throw bad("client spec zeroPoint", "expected one number for an input");
+  }
+  return readPort(reader);
 }
 
 function readPort(reader: Reader): ClientPort {
@@ -189,43 +236,54 @@ function readPort(reader: Reader): ClientPort {
   if (!/^[0-9]{1,20}$/.test(scale) || BigInt(scale) === 0n || BigInt(scale) >= 2n ** 64n) {
     throw bad("client spec scale", "expected an integer from 1 to 2^64 - 1");
   }
+  const shape = readShape(reader.field("shape"));
   return {
     name: reader.field("name").text(),
-    shape: readShape(reader.field("shape")),
-    quantizer: readQuantizer(reader.field("quantizer")),
+    shape,
+    quantizer: readQuantizer(reader.field("quantizer"), shape),
     scale: BigInt(scale),
-    middle: Math.trunc(reader.field("middle").number()),
+    middle: reader.field("middle").integer(),
   };
 }
 
 function readShape(reader: Reader): number[] {
   const shape = reader.list().map((dim) => dim.count(1 << 24));
-  if (shape.length === 0 || shape.length > 8 || shape[0] !== 1 || sizeOf(shape) > 1 << 24) {
-    throw bad("client spec shape", "expected a batch axis of size 1 and at most 2^24 elements");
+  const size = sizeOf(shape);
+  if (shape.length === 0 || shape.length > 8 || shape[0] !== 1 || size === 0 || size > 1 << 24) {
+    throw bad("client spec shape", "expected a batch axis of size 1 and 1 to 2^24 elements");
   }
   return shape;
 }
 
-function readQuantizer(reader: Reader): UniformQuantizer {
+function readQuantizer(reader: Reader, shape: readonly number[]): UniformQuantizer {
   const zeroPoint = reader.field("zeroPoint");
   const rmin = reader.optional("rmin");
   const rmax = reader.optional("rmax");
+  const nBits = reader.field("nBits").count(32);
+  const isSigned = reader.field("isSigned").flag();
+  const isSymmetric = reader.field("isSymmetric").flag();
+  const isQat = reader.field("isQat").flag();
+  const scale = reader.field("scale").number();
+  if (nBits === 0 || scale === 0 || (isSymmetric && (!isSigned || isQat))) {
+    throw bad("client spec quantizer", "expected bits, a scale and flags that go together");
+  }
   return new UniformQuantizer({
-    nBits: reader.field("nBits").count(32),
-    isSigned: reader.field("isSigned").flag(),
-    isSymmetric: reader.field("isSymmetric").flag(),
-    isQat: reader.field("isQat").flag(),
+    nBits,
+    isSigned,
+    isSymmetric,
+    isQat,
     isNarrow: reader.field("isNarrow").flag(),
     isPrecomputedQat: reader.field("isPrecomputedQat").flag(),
-    scale: reader.field("scale").number(),
-    zeroPoint: zeroPoint.isNumber() ? zeroPoint.number() : readZeroPoints(zeroPoint),
-    offset: reader.field("offset").number(),
+    scale,
+    zeroPoint: zeroPoint.isNumber() ? zeroPoint.number() : readZeroPoints(zeroPoint, shape),
+    offset: reader.field("offset").count(2 ** 31),
     ...(rmin && rmax ? { rmin: rmin.number(), rmax: rmax.number() } : {}),
   });
 }
 
-function readZeroPoints(reader: Reader): ReturnType<typeof float64> {
-  const shape = reader
+/** One zero point per element of the output, or per part of it that broadcasts. */
+function readZeroPoints(reader: Reader, shape: readonly number[]): Tensor<"float64"> {
+  const own = reader
     .field("shape")
     .list()
     .map((dim) => dim.count(1 << 24));
@@ -233,7 +291,10 @@ function readZeroPoints(reader: Reader): ReturnType<typeof float64> {
     .field("data")
     .list()
     .map((value) => value.number());
-  if (data.length !== sizeOf(shape))
-    throw bad("client spec zeroPoint", "expected as many values as its shape has");
-  return float64(shape, data);
+  const missing = shape.length - own.length;
+  const fits = missing >= 0 && own.every((dim, i) => dim === 1 || dim === shape[i + missing]);
+  if (!fits || data.length !== sizeOf(own)) {
+    throw bad("client spec zeroPoint", "expected a shape that fits the output, and its values");
+  }
+  return float64(own, data);
 }
