@@ -21,6 +21,7 @@ mod linear;
 mod lookup;
 mod noise;
 mod parameters;
+mod product;
 mod program;
 mod program_format;
 mod random;

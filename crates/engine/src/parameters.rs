@@ -13,7 +13,9 @@ const MAX_LWE_DIMENSION: usize = 1 << 17;
 const MAX_SMALL_DIMENSION: usize = 4096;
 const MAX_GLWE_DIMENSION: usize = 8;
 const POLYNOMIAL_SIZES: std::ops::RangeInclusive<usize> = 256..=1 << 17;
-/// Largest expanded key of either kind.
+/// The crate's decomposer rounds with one bit to spare.
+const MAX_DECOMPOSED_BITS: usize = 62;
+/// Largest expanded keys.
 const MAX_KEY_BYTES: usize = 1 << 36;
 
 /// Gadget decomposition: `level` digits of `base_log` bits each.
@@ -229,8 +231,9 @@ pub(crate) fn minimal_noise_std(dimension: usize) -> f64 {
 }
 
 fn check_decomposition(place: &'static str, name: &str, gadget: Decomposition) -> Result<()> {
-    let sane = (1..=63).contains(&gadget.base_log) && (1..=63).contains(&gadget.level);
-    if sane && gadget.base_log * gadget.level <= 63 {
+    let range = 1..=MAX_DECOMPOSED_BITS;
+    let sane = range.contains(&gadget.base_log) && range.contains(&gadget.level);
+    if sane && gadget.base_log * gadget.level <= MAX_DECOMPOSED_BITS {
         return Ok(());
     }
     Err(Error::bytes(

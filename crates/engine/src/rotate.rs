@@ -10,6 +10,7 @@ use tfhe::core_crypto::prelude::*;
 use crate::control::Control;
 use crate::error::Result;
 use crate::parameters::Parameters;
+use crate::product::ExternalProduct;
 use crate::server_key::LookupKeys;
 use crate::simd::vectorized;
 
@@ -41,7 +42,8 @@ impl Shape {
         self.table_size().trailing_zeros() as usize + 1
     }
 
-    fn glwe_words(&self) -> usize {
+    /// Words of one GLWE ciphertext.
+    pub(crate) fn glwe_words(&self) -> usize {
         self.polynomial_size * self.polynomials
     }
 
@@ -60,9 +62,9 @@ impl Shape {
 #[derive(Default)]
 pub(crate) struct Rotator {
     accumulators: Vec<u64>,
-    /// Rotated minus unrotated parts of one accumulator.
+    /// Rotated minus unrotated parts of one accumulator, rounded for decomposition.
     differences: Vec<u64>,
-    buffers: ComputationBuffers,
+    product: ExternalProduct,
 }
 
 impl Rotator {
@@ -72,12 +74,7 @@ impl Rotator {
         self.accumulators.clear();
         self.accumulators.resize(words, 0);
         self.differences.resize(shape.accumulator_words(), 0);
-        let requirement = add_external_product_assign_mem_optimized_requirement::<u64>(
-            GlweSize(shape.polynomials),
-            PolynomialSize(shape.polynomial_size),
-            fft,
-        );
-        self.buffers.resize(requirement.unaligned_bytes_required());
+        self.product.resize(shape, fft);
     }
 
     /// Sets lookup `index` of the batch to its table divided by `X^body`.
@@ -133,9 +130,14 @@ impl Rotator {
         let words = shape.glwe_words();
         let range = index * shape.accumulator_words()..(index + 1) * shape.accumulator_words();
         let accumulator = &mut self.accumulators[range];
+        let decomposer = SignedDecomposer::<u64>::new(
+            ggsw.decomposition_base_log(),
+            ggsw.decomposition_level_count(),
+        );
         for (part, difference) in self.differences.chunks_exact_mut(words).enumerate() {
             let source = (factor + part - rotation % factor) % factor;
-            rotate_and_subtract(
+            rotate_subtract_and_round(
+                &decomposer,
                 difference,
                 &accumulator[source * words..(source + 1) * words],
                 &accumulator[part * words..(part + 1) * words],
@@ -143,9 +145,9 @@ impl Rotator {
                 shape.polynomial_size,
             );
         }
-        let parts = accumulator.chunks_exact_mut(words);
-        for (sum, difference) in parts.zip(self.differences.chunks_exact(words)) {
-            add_product(shape, sum, ggsw, difference, fft, &mut self.buffers);
+        let differences = self.differences.chunks_exact_mut(words);
+        for (sum, difference) in accumulator.chunks_exact_mut(words).zip(differences) {
+            self.product.add_assign(sum, ggsw, difference, fft);
         }
     }
 
@@ -162,29 +164,10 @@ impl Rotator {
     }
 }
 
-fn add_product(
-    shape: Shape,
-    sum: &mut [u64],
-    ggsw: &FourierGgswCiphertextView<'_>,
-    difference: &[u64],
-    fft: FftView<'_>,
-    buffers: &mut ComputationBuffers,
-) {
-    let size = PolynomialSize(shape.polynomial_size);
-    let modulus = CiphertextModulus::new_native();
-    add_external_product_assign_mem_optimized(
-        &mut GlweCiphertext::from_container(sum, size, modulus),
-        ggsw,
-        &GlweCiphertext::from_container(difference, size, modulus),
-        fft,
-        buffers.stack(),
-    );
-}
-
-/// `output = X^degree source - subtrahend` for each polynomial, modulo `X^N + 1`.
-///
-/// The crate has the two steps apart; one pass saves reading the ciphertext again.
-fn rotate_and_subtract(
+/// `output = X^degree source - subtrahend` for each polynomial, modulo `X^N + 1`, rounded to what the
+/// decomposition can represent: everything before the external product in one pass.
+fn rotate_subtract_and_round(
+    decomposer: &SignedDecomposer<u64>,
     output: &mut [u64],
     source: &[u64],
     subtrahend: &[u64],
@@ -193,7 +176,7 @@ fn rotate_and_subtract(
 ) {
     let (turns, shift) = (degree / polynomial_size, degree % polynomial_size);
     // The coefficients that wrap around change sign, and all do after an odd number of turns.
-    let (wrapped_sign, sign) = if turns.is_multiple_of(2) { (u64::MAX, 1) } else { (1, u64::MAX) };
+    let wrapped_keep_sign = !turns.is_multiple_of(2);
     vectorized(
         #[inline(always)]
         || {
@@ -205,24 +188,32 @@ fn rotate_and_subtract(
                 let (low_output, high_output) = output.split_at_mut(shift);
                 let (low_subtrahend, high_subtrahend) = subtrahend.split_at(shift);
                 let (low_source, high_source) = source.split_at(polynomial_size - shift);
-                subtract_signed(low_output, high_source, low_subtrahend, wrapped_sign);
-                subtract_signed(high_output, low_source, high_subtrahend, sign);
+                let (low, high) = (wrapped_keep_sign, !wrapped_keep_sign);
+                subtract_and_round(decomposer, low_output, high_source, low_subtrahend, low);
+                subtract_and_round(decomposer, high_output, low_source, high_subtrahend, high);
             }
         },
     );
 }
 
-/// `output = ±source - subtrahend`, where `sign` is 1 or -1 modulo 2^64.
+/// `output = ±source - subtrahend`, rounded.
 #[inline(always)]
-fn subtract_signed(output: &mut [u64], source: &[u64], subtrahend: &[u64], sign: u64) {
+fn subtract_and_round(
+    decomposer: &SignedDecomposer<u64>,
+    output: &mut [u64],
+    source: &[u64],
+    subtrahend: &[u64],
+    keep_sign: bool,
+) {
     let words = output.iter_mut().zip(source).zip(subtrahend);
-    if sign == 1 {
+    if keep_sign {
         for ((output, source), subtrahend) in words {
-            *output = source.wrapping_sub(*subtrahend);
+            *output = decomposer.init_decomposer_state(source.wrapping_sub(*subtrahend));
         }
     } else {
         for ((output, source), subtrahend) in words {
-            *output = source.wrapping_neg().wrapping_sub(*subtrahend);
+            let negated = source.wrapping_neg();
+            *output = decomposer.init_decomposer_state(negated.wrapping_sub(*subtrahend));
         }
     }
 }

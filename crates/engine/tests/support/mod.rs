@@ -88,7 +88,7 @@ pub fn expected(lookup: &Lookup, table: usize, size: usize, phase: u64) -> u64 {
     let starts = &lookup.starts[table * lookup.boxes..][..lookup.boxes];
     let values = &lookup.values[table * lookup.boxes..][..lookup.boxes];
     let phase = phase.wrapping_add(lookup.offsets[table]);
-    let coefficient = (u128::from(phase) * 2 * size as u128 >> 64) as usize;
+    let coefficient = ((u128::from(phase) * 2 * size as u128) >> 64) as usize;
     let in_half = (coefficient % size) as u32;
     let chosen = values[starts.partition_point(|&start| start <= in_half) - 1];
     let value = if coefficient < size { chosen } else { chosen.wrapping_neg() };
