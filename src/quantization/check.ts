@@ -36,7 +36,10 @@ export function checkCount(inputs: number, tensors: readonly Tensor[], what: str
       `expected ${inputs} tensor(s), one per model input, got ${tensors.length}`,
     );
   }
-  const rows = tensors.map(({ shape }) => shape[0] ?? 0);
+  if (tensors.some(({ shape }) => shape.length === 0)) {
+    throw new SottoError("BAD_SHAPE", what, "expected rows, got a single number; nest it in lists");
+  }
+  const rows = tensors.map(({ shape }) => shape[0]);
   if (rows.some((count) => count !== rows[0])) {
     throw new SottoError(
       "BAD_SHAPE",
@@ -45,11 +48,11 @@ export function checkCount(inputs: number, tensors: readonly Tensor[], what: str
     );
   }
   if (rows[0] === 0) {
-    const code = what === "calibration" ? "EMPTY_CALIBRATION" : "BAD_SHAPE";
+    const isCalibration = what === "calibration";
     throw new SottoError(
-      code,
+      isCalibration ? "EMPTY_CALIBRATION" : "BAD_SHAPE",
       what,
-      "expected at least one row, got none; pass a few hundred typical rows",
+      `expected at least one row, got none${isCalibration ? "; pass a few hundred typical rows" : ""}`,
     );
   }
 }

@@ -82,8 +82,10 @@ export function prepareInput<V>(
   op: QuantizedOperation,
   input: QuantizedValue<V>,
 ): { readonly codes: V; readonly quantizer: UniformQuantizer } {
-  const { options, stats } = input.quantizer;
-  if (options.isPrecomputedQat || sameCodes(op.inputOptions, options)) {
+  const { options, stats, zeroPoint } = input.quantizer;
+  // A raw accumulator that is a graph output too has a zero point per output: its integers are no codes.
+  const isCoded = typeof zeroPoint === "number";
+  if (isCoded && (options.isPrecomputedQat || sameCodes(op.inputOptions, options))) {
     return {
       codes: input.codes ?? quantize(target, op, input, input.quantizer),
       quantizer: input.quantizer,

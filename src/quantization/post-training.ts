@@ -146,7 +146,7 @@ export class PostTrainingAffineQuantization {
     return { ...base, calibrated: { outputQuantizer, accumulator } };
   }
 
-  /** Quantizer of a node's float result: unsigned, `model_outputs` bits; Identity hands its input's on. */
+  /** Quantizer of a node's float result: unsigned, `model_outputs` bits; Identity hands its input's on if it has codes. */
   #resultQuantizer(
     node: GraphNode,
     raw: Tensor,
@@ -154,7 +154,7 @@ export class PostTrainingAffineQuantization {
   ): UniformQuantizer {
     const stats = measureStats(raw);
     const inherited = node.opType === "Identity" ? flows.get(node.inputs[0])?.quantizer : null;
-    if (inherited) {
+    if (typeof inherited?.zeroPoint === "number") {
       const { scale, zeroPoint, offset } = inherited;
       return new UniformQuantizer(
         { nBits: this.nBits.model_outputs, scale, zeroPoint, offset },

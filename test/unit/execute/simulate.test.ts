@@ -5,7 +5,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileModule } from "../../../src/compile.ts";
+import { compileModule, compileOnnxModel } from "../../../src/compile.ts";
 import { evaluate } from "../../../src/circuit/evaluate.ts";
 import { SottoError } from "../../../src/errors.ts";
 import type { CompiledModule } from "../../../src/execute/module.ts";
@@ -14,7 +14,8 @@ import { planEncodings } from "../../../src/parameters/encoding-plan.ts";
 import { valueId } from "../../../src/circuit/ir.ts";
 import type { CompileOptions } from "../../../src/options.ts";
 import { type QuantizedModule, tensorsOf } from "../../../src/quantization/module.ts";
-import type { Tensor } from "../../../src/tensor/tensor.ts";
+import { type Tensor, int64 } from "../../../src/tensor/tensor.ts";
+import { readModelFixture } from "../../support/onnx-fixtures.ts";
 import { drawCodes, modelChoices, randomModule } from "../../support/random-models.ts";
 
 const ROWS = 8;
@@ -139,4 +140,44 @@ describe("simulation without noise", () => {
     );
     expect(compared).toBeGreaterThan(30);
   });
+});
+
+describe("recorded models", () => {
+  const options = [
+    { nBits: 2 },
+    { nBits: 3, roundingThresholdBits: 4 },
+    { nBits: 2, bounds: "guaranteed" },
+  ] as const;
+  const cases = ["op_add_two_inputs", "op_add_skip_input", "op_group_conv", "op_conv1d"].flatMap(
+    (name) => options.map((option) => ({ name, option })),
+  );
+
+  test.each(cases)("$name at $option: every row, every output", async ({ name, option }) => {
+    const { model, calibration } = readModelFixture(name);
+    const rows = calibration.map(({ dtype, shape, data }) => {
+      const size = data.length / shape[0];
+      return { dtype, shape: [20, ...shape.slice(1)], data: data.slice(0, 20 * size) };
+    });
+    const compiled = await compileOnnxModel(model, calibration, option);
+    const codes = tensorsOf(compiled.quantizeInput<Tensor[]>(rows));
+    expect(simulate(compiled, codes)).toEqual(compiled.circuit.evaluate(codes));
+    expect(compiled.circuit.overflows).toBe(0);
+  });
+});
+
+test("an integer outside the calibrated range of a table is counted as an overflow", async () => {
+  const { model, calibration } = readModelFixture("act_relu");
+  const narrow = calibration.map(({ dtype, shape, data }) => ({
+    dtype,
+    shape: [1, ...shape.slice(1)],
+    data: data.slice(0, 10),
+  }));
+  const compiled = await compileOnnxModel(model, narrow, { nBits: 3 });
+  const [lo, hi] = compiled.module.inputs[0].quantizer.codeRange;
+  const ends = Array.from({ length: 80 }, (_, i) => (i % 3 === 0 ? lo : hi));
+  const codes = [int64([8, 10], ends)];
+  simulate(compiled, codes);
+  expect(compiled.circuit.overflows).toBeGreaterThan(0);
+  simulate(compiled, [compiled.quantizeInput<Tensor>(narrow)]);
+  expect(compiled.circuit.overflows).toBe(0);
 });

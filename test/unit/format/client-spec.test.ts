@@ -196,7 +196,7 @@ describe("a client spec", () => {
   test.each([
     ["a list", withJson(() => [])],
     ["null", withJson(() => null)],
-    ["no inputs", withJson(({ inputs: _, ...rest }) => rest)],
+    ["no inputs", withJson((json) => ({ ...json, inputs: undefined }))],
     ["inputs that are no list", withJson((json) => ({ ...json, inputs: {} }))],
     ["a probability in words", withJson((json) => ({ ...json, log2PError: "small" }))],
     ["a failure that is certain", withJson((json) => ({ ...json, log2PError: 1 }))],
