@@ -90,7 +90,7 @@ fn items_choose_their_source_table_and_offset() {
         sources,
         table_of: (0..items).map(|_| draws.below(tables) as u32).collect(),
     };
-    let phases: Vec<u64> = (0..40).map(|_| draws.word() >> 54 << 54 | 1 << 53).collect();
+    let phases: Vec<u64> = (0..40).map(|_| (draws.word() >> 54 << 54) | (1 << 53)).collect();
     check(&parties, lookup, &phases);
 }
 
@@ -106,11 +106,11 @@ fn a_lookup_reads_the_result_of_a_lookup() {
     second.operand = 1;
     let steps = [Instruction::Lookup(first), Instruction::Lookup(second)];
     let compiled = program(&parameters, &[4], &steps, &[2, 0, 2]);
-    let inputs: Vec<u64> = (0..4).map(|b: u64| b << 61 | 1 << 60).collect();
+    let inputs: Vec<u64> = (0..4).map(|b: u64| (b << 61) | (1 << 60)).collect();
     let outputs = parties.run(&compiled, &[&inputs]);
     assert_eq!(outputs.len(), 3);
     for b in 0..4 {
-        assert!(distance(outputs[0][b], (b as u64 + 2) % 4 << 61) < TOLERANCE);
+        assert!(distance(outputs[0][b], ((b as u64 + 2) % 4) << 61) < TOLERANCE);
         assert!(distance(outputs[1][b], inputs[b]) < TOLERANCE);
         assert_eq!(outputs[0][b], outputs[2][b]);
     }

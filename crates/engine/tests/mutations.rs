@@ -43,7 +43,7 @@ fn damaged_blobs_are_refused_and_resealed_ones_do_no_harm() {
         let original = blobs.blob(kind);
         let mut accepted = 0;
         for round in 0..ROUNDS {
-            let mut draws = Draws((round + 1) << 8 | index as u64 + 1);
+            let mut draws = Draws(((round + 1) << 8) | (index as u64 + 1));
             let donor = blobs.blob(KINDS[draws.below(KINDS.len())]);
             let mut blob = original.to_vec();
             for _ in 0..=draws.below(3) {
