@@ -17,7 +17,7 @@ import {
   wantsColor,
 } from "../dist/cli/terminal.js";
 
-/** Weights and activations of 5 bits, 16 steps into each lookup: the fastest setting above 99 % here. */
+/** Weights and activations of 5 bits, 16 steps into each lookup: 98.9 % on the test images. */
 const OPTIONS = { nBits: 5, roundingThresholdBits: { nBits: 4, method: "fit" } };
 const SIDE = 8;
 

@@ -146,7 +146,10 @@ export interface Grid {
   readonly representative: number;
 }
 
-/** The grid of a table encoding. Box edges lie half an integer off every integer, so that no integer is on an edge. */
+/**
+ * The grid of a table encoding. With `each` and `approximate`, box edges lie half an integer off every integer, so that no
+ * integer is on an edge; with `rounded` only the middles of boxes occur; with `fit` an integer may be on an edge.
+ */
 export function gridOf(encoding: TableEncoding): Grid {
   switch (encoding.kind) {
     case "each":

@@ -32,6 +32,7 @@ export async function bench(options: BenchOptions): Promise<void> {
   const model = await compileModel(options, timings);
   const codes = tensorsOf(model.quantizeInput<Tensor[]>(rows));
   const run = { threads, signal: options.signal, timings };
+  const { statistics } = model.circuit;
   await prepareKeys(model, undefined, run);
   await runEncrypted(model, codes, run);
   const lookups = timeRawLookups(model);
@@ -50,10 +51,18 @@ export async function bench(options: BenchOptions): Promise<void> {
       ratio === null
         ? "no lookups, nothing to compare with"
         : `run x threads / raw lookups = ${formatDuration(runMs)} x ${threads} / ${formatDuration(rawMs)} = ${ratio.toFixed(2)}`;
-    process.stdout.write(`${summaryText(model, timings)}\n${raw}\n${told}\n`);
+    process.stdout.write(`${summaryText(statistics, statistics, timings)}\n${raw}\n${told}\n`);
   }
   if (options.json !== undefined) {
-    const result = { ...costJson(model), timings, threads, lookups, runMs, rawMs, ratio };
+    const result = {
+      ...costJson(statistics, statistics),
+      timings,
+      threads,
+      lookups,
+      runMs,
+      rawMs,
+      ratio,
+    };
     await writeJson(options.json, result);
   }
 }

@@ -10,8 +10,10 @@ import { summaryText } from "./output.ts";
 /** Writes server.sotto, client.sotto, report.html and the printed stages. */
 export async function compile(options: CompileVerbOptions): Promise<void> {
   const timings = newTimings();
-  const model = await compileModel(options, timings, { artifacts: options.output });
+  const { circuit } = await compileModel(options, timings, { artifacts: options.output });
   const written = ["server.sotto", "client.sotto", "report.html"];
   const names = written.map((name) => join(options.output, name)).join("\n");
-  process.stdout.write(`${names}\n${summaryText(model, timings)}\n`);
+  process.stdout.write(
+    `${names}\n${summaryText(circuit.statistics, circuit.statistics, timings)}\n`,
+  );
 }

@@ -5,11 +5,12 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { compileOnnxModel } from "../compile.ts";
+import { buildQuantizedModule, compileModule, compileOnnxModel } from "../compile.ts";
 import { SottoError } from "../errors.ts";
 import { joinRows, splitRows } from "../execute/circuit.ts";
 import type { CompiledModule } from "../execute/module.ts";
 import type { CompileOptions } from "../options.ts";
+import type { QuantizedModule } from "../quantization/module.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
 import type { ModelOptions } from "./options.ts";
 import { writeBytes, type Timings } from "./output.ts";
@@ -58,10 +59,52 @@ export function newTimings(): Timings {
 
 /** Reads calibration and compiles; `timings` gets the compiler's time. */
 export async function compileModel(
-  { model, calibration, compiler, signal }: ModelOptions,
+  options: ModelOptions,
   timings: Timings,
   more: Pick<CompileOptions, "artifacts"> = {},
 ): Promise<CompiledModule> {
+  const settings = { ...settingsOf(options), ...more };
+  const rows = await readTensors(options.calibration);
+  const start = performance.now();
+  const compiled = await compileOnnxModel(options.model, rows, settings);
+  timings.compileMs = performance.now() - start;
+  return compiled;
+}
+
+/**
+ * The same for clear runs, which have no width limits: where no parameters can serve the circuit, says so in one line
+ * and goes on without them.
+ */
+export async function quantizeModel(
+  options: ModelOptions,
+  timings: Timings,
+): Promise<{ readonly module: QuantizedModule; readonly compiled: CompiledModule | null }> {
+  const settings = settingsOf(options);
+  const rows = await readTensors(options.calibration);
+  const start = performance.now();
+  const module = await buildQuantizedModule(options.model, rows, settings);
+  const compiled = compileIfPossible(module, settings);
+  timings.compileMs = performance.now() - start;
+  return { module, compiled };
+}
+
+function compileIfPossible(
+  module: QuantizedModule,
+  settings: CompileOptions,
+): CompiledModule | null {
+  try {
+    return compileModule(module, settings);
+  } catch (error) {
+    const tooWide =
+      error instanceof SottoError &&
+      (error.code === "TABLE_TOO_WIDE" || error.code === "NO_PARAMETERS");
+    if (!tooWide) throw error;
+    process.stderr.write(`note: in the clear only; encrypted it would fail: ${error.message}\n`);
+    return null;
+  }
+}
+
+function settingsOf({ compiler, signal }: ModelOptions): CompileOptions {
   const { importQat = false, ...settings } = compiler;
   if (importQat) {
     throw new SottoError(
@@ -70,11 +113,7 @@ export async function compileModel(
       "models from quantization-aware training cannot be imported yet; leave the option out to quantize after training",
     );
   }
-  const rows = await readTensors(calibration);
-  const start = performance.now();
-  const compiled = await compileOnnxModel(model, rows, { ...settings, ...more, signal });
-  timings.compileMs = performance.now() - start;
-  return compiled;
+  return { ...settings, signal };
 }
 
 /** Follows the callbacks of a long call on a bar. */

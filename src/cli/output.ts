@@ -6,7 +6,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { SottoError } from "../errors.ts";
 import type { UniformQuantizer } from "../quantization/quantizer.ts";
-import type { CompiledModule } from "../execute/module.ts";
+import type { CircuitStatistics, Statistics } from "../execute/statistics.ts";
 import { toNested } from "../tensor/nested.ts";
 import type { Nested, Tensor } from "../tensor/tensor.ts";
 import { formatBytes, formatDuration, formatProbability, table, wantsColor } from "./terminal.ts";
@@ -49,19 +49,21 @@ export function quantizerJson({ options, scale, zeroPoint, offset }: UniformQuan
   return { scale, zeroPoint: zero, offset, nBits, isSigned, isSymmetric, isQat };
 }
 
-/** Circuit and crypto parts of the JSON. */
-export function costJson(model: CompiledModule): { circuit: object; crypto: object } {
-  const { tableLookups, maxBitWidth, ...rest } = model.circuit.statistics;
+/** Circuit and crypto parts of the JSON; crypto is null for a circuit that no parameters can serve. */
+export function costJson(
+  { tableLookups, maxBitWidth }: CircuitStatistics,
+  statistics: Statistics | null,
+): { circuit: object; crypto: object | null } {
+  const circuit = { tableLookups, maxBitWidth };
+  if (statistics === null) return { circuit, crypto: null };
+  const { pError, failureProbability, securityBits, evaluationKeyBytes, inputBytes, outputBytes } =
+    statistics;
+  const { parameters } = statistics;
   return {
-    circuit: { tableLookups, maxBitWidth },
+    circuit,
     crypto: {
-      pError: rest.pError,
-      failureProbability: rest.failureProbability,
-      securityBits: rest.securityBits,
-      evaluationKeyBytes: rest.evaluationKeyBytes,
-      inputBytes: rest.inputBytes,
-      outputBytes: rest.outputBytes,
-      parameters: rest.parameters,
+      ...{ pError, failureProbability, securityBits },
+      ...{ evaluationKeyBytes, inputBytes, outputBytes, parameters },
     },
   };
 }
@@ -83,18 +85,25 @@ export function outputsText(outputs: readonly Tensor[]): string {
 }
 
 /** Costs and times for people. */
-export function summaryText(model: CompiledModule, timings: Timings): string {
-  const s = model.circuit.statistics;
+export function summaryText(
+  { tableLookups, maxBitWidth }: CircuitStatistics,
+  s: Statistics | null,
+  timings: Timings,
+): string {
   const rows: [string, string][] = [
-    ["table lookups per inference", String(s.tableLookups)],
-    ["widest integer", `${s.maxBitWidth} bits`],
-    ["failure probability of an inference", formatProbability(s.log2FailureProbability)],
-    ["security", `${Math.floor(s.securityBits)} bits`],
-    ["evaluation keys, as sent", formatBytes(s.evaluationKeyBytes)],
-    ["encrypted input, as sent", formatBytes(s.inputBytes)],
-    ["encrypted output, as sent", formatBytes(s.outputBytes)],
-    ["compile", formatDuration(timings.compileMs)],
+    ["table lookups per inference", String(tableLookups)],
+    ["widest integer", `${maxBitWidth} bits`],
   ];
+  if (s !== null) {
+    rows.push(
+      ["failure probability of an inference", formatProbability(s.log2FailureProbability)],
+      ["security", `${Math.floor(s.securityBits)} bits`],
+      ["evaluation keys, as sent", formatBytes(s.evaluationKeyBytes)],
+      ["encrypted input, as sent", formatBytes(s.inputBytes)],
+      ["encrypted output, as sent", formatBytes(s.outputBytes)],
+    );
+  }
+  rows.push(["compile", formatDuration(timings.compileMs)]);
   if (timings.keygenMs !== null) rows.push(["key generation", formatDuration(timings.keygenMs)]);
   const steps = { encrypt: timings.encryptMs, run: timings.runMs, decrypt: timings.decryptMs };
   for (const [name, times] of Object.entries(steps)) {

@@ -3,58 +3,85 @@
  * @module
  */
 import type { CompiledModule } from "../execute/module.ts";
-import { tensorsOf } from "../quantization/module.ts";
+import { circuitStatistics } from "../execute/statistics.ts";
+import { type QuantizedModule, tensorsOf } from "../quantization/module.ts";
 import { toNested } from "../tensor/nested.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { compileModel, limitRows, newTimings, prepareKeys } from "./model.ts";
+import { compileModel, limitRows, newTimings, prepareKeys, quantizeModel } from "./model.ts";
 import { readTensors, runEncrypted, threadsOf, type EncryptedRun } from "./model.ts";
 import type { PredictOptions } from "./options.ts";
 import { costJson, outputsText, quantizerJson, summaryText, writeJson } from "./output.ts";
+import type { Timings } from "./output.ts";
+
+/** What a mode gives: codes in and out, and the model behind them. */
+interface Prediction {
+  readonly module: QuantizedModule;
+  readonly compiled: CompiledModule | null;
+  readonly codes: readonly Tensor[];
+  readonly answers: readonly Tensor[];
+}
 
 /** Prints the outputs and what they cost; the JSON is described in the manual. */
 export async function predict(options: PredictOptions): Promise<void> {
   const timings = newTimings();
   const rows = limitRows(await readTensors(options.input), options.limit);
-  const model = await compileModel(options, timings);
-  const codes = tensorsOf(model.quantizeInput<Tensor[]>(rows));
   const run = { threads: threadsOf(options.threads), signal: options.signal, timings };
-  const answers = await execute(model, codes, options, run);
-  const outputs = tensorsOf(model.dequantizeOutput<Tensor[]>(answers));
+  const prediction =
+    options.mode === "clear"
+      ? await predictClear(options, rows, timings)
+      : await predictCompiled(options, rows, run);
+  const { module, compiled, codes, answers } = prediction;
+  const outputs = tensorsOf(module.dequantizeOutput<Tensor[]>(answers));
+  const counts = circuitStatistics(module.circuitFor("calibrated"));
+  const statistics = compiled?.circuit.statistics ?? null;
   if (options.json !== "-") {
-    process.stdout.write(`${outputsText(outputs)}\n${summaryText(model, timings)}\n`);
+    const summary = summaryText(counts, statistics, timings);
+    process.stdout.write(`${outputsText(outputs)}\n${summary}\n`);
   }
   if (options.json === undefined) return;
-  const { inputs, outputs: answerPorts } = model.circuit.parts.spec;
   await writeJson(options.json, {
     mode: options.mode,
     outputs: outputs.map(toNested),
     quantizedInputs: codes.map(toNested),
     quantizedOutputs: answers.map(toNested),
-    inputQuantizers: inputs.map(({ quantizer }) => quantizerJson(quantizer)),
-    outputQuantizers: answerPorts.map(({ quantizer }) => quantizerJson(quantizer)),
-    ...costJson(model),
+    inputQuantizers: module.inputs.map(({ quantizer }) => quantizerJson(quantizer)),
+    outputQuantizers: module.outputs.map(({ quantizer }) => quantizerJson(quantizer)),
+    ...costJson(counts, statistics),
     timings,
     threads: run.threads,
   });
 }
 
-async function execute(
-  model: CompiledModule,
-  codes: readonly Tensor[],
-  { mode, keys }: PredictOptions,
+async function predictClear(
+  options: PredictOptions,
+  rows: readonly Tensor[],
+  timings: Timings,
+): Promise<Prediction> {
+  const { module, compiled } = await quantizeModel(options, timings);
+  const codes = tensorsOf(module.quantizeInput<Tensor[]>(rows));
+  const start = performance.now();
+  const answers = tensorsOf(module.quantizedForward<Tensor[]>(codes));
+  timings.runMs.push(performance.now() - start);
+  return { module, compiled, codes, answers };
+}
+
+async function predictCompiled(
+  options: PredictOptions,
+  rows: readonly Tensor[],
   run: EncryptedRun,
-): Promise<Tensor[]> {
-  switch (mode) {
-    case "clear":
-    case "simulate": {
-      const start = performance.now();
-      const fhe = mode === "clear" ? "disable" : "simulate";
-      const answers = tensorsOf(model.quantizedForward<Tensor[]>(codes, { fhe }));
-      run.timings.runMs.push(performance.now() - start);
-      return answers;
-    }
-    case "encrypted":
-      await prepareKeys(model, keys, run);
-      return runEncrypted(model, codes, run);
+): Promise<Prediction> {
+  const compiled = await compileModel(options, run.timings);
+  const { module, circuit } = compiled;
+  const codes = tensorsOf(module.quantizeInput<Tensor[]>(rows));
+  if (options.mode === "encrypted") {
+    await prepareKeys(compiled, options.keys, run);
+    return { module, compiled, codes, answers: await runEncrypted(compiled, codes, run) };
   }
+  const start = performance.now();
+  const answers = tensorsOf(circuit.simulate<Tensor[]>(codes));
+  run.timings.runMs.push(performance.now() - start);
+  if (circuit.overflows > 0) {
+    process.stderr.write(`note: ${circuit.overflows} lookups left the calibrated interval\n`);
+  }
+  return { module, compiled, codes, answers };
 }

@@ -10,11 +10,15 @@ import type { CryptoParameters } from "../parameters/parameters.ts";
 import { bitWidth } from "../quantization/bits.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 
-export interface Statistics {
+/** What a circuit asks for before any parameters are chosen. */
+export interface CircuitStatistics {
   /** Lookups of one inference. */
   readonly tableLookups: number;
   /** Bits of the widest integer, by the calibrated bounds. */
   readonly maxBitWidth: number;
+}
+
+export interface Statistics extends CircuitStatistics {
   /** Bound on the failure probability of one lookup or output, and its base 2 logarithm. */
   readonly pError: number;
   readonly log2PError: number;
@@ -34,6 +38,17 @@ export interface Statistics {
 /** Header and digest of every blob (docs/format.md). */
 const FRAME_BYTES = 112;
 
+/** Counts of a bounded circuit. */
+export function circuitStatistics({ values }: Circuit): CircuitStatistics {
+  const lookups = values.filter(({ op }) => op.kind === "table" || op.kind === "extractBit");
+  return {
+    tableLookups: lookups.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+    maxBitWidth: Math.max(
+      ...values.map(({ bounds }) => (bounds ? bitWidth(bounds.calibrated) : 0)),
+    ),
+  };
+}
+
 /** Statistics of a compiled circuit. */
 export function statisticsOf({
   circuit,
@@ -51,10 +66,7 @@ export function statisticsOf({
   const count = (ports: ClientSpec["inputs"]): number =>
     ports.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return {
-    tableLookups: countLookups(program),
-    maxBitWidth: Math.max(
-      ...circuit.values.map(({ bounds }) => (bounds ? bitWidth(bounds.calibrated) : 0)),
-    ),
+    ...circuitStatistics(circuit),
     pError: 2 ** choice.log2Bound,
     log2PError: choice.log2Bound,
     failureProbability: 2 ** choice.log2GlobalFailure,
