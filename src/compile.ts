@@ -2,13 +2,14 @@
  * The compiler on one screen: bytes -> graph -> quantized module -> circuit -> parameters -> program and client spec.
  * @module
  */
+import { type TensorOrList, tensorsOf } from "./tensor/list.ts";
 import { verify as verifyCircuit } from "./circuit/verify.ts";
 import { SottoError } from "./errors.ts";
 import { CompiledModule } from "./execute/module.ts";
 import type { ClientSpec } from "./format/client-spec.ts";
 import { encodeProgram } from "./format/program.ts";
 import { lower } from "./lower/lower.ts";
-import { clientPorts } from "./lower/ports.ts";
+import { clientPorts } from "./format/ports.ts";
 import { verify as verifyProgram } from "./lower/verify.ts";
 import { importOnnx } from "./onnx/import.ts";
 import { type CompileOptions, checkOptions, searchTarget } from "./options.ts";
@@ -17,7 +18,7 @@ import { verify as verifyChoice } from "./parameters/choice.ts";
 import { planEncodings } from "./parameters/encoding-plan.ts";
 import { chooseParameters } from "./parameters/search.ts";
 import { PostTrainingAffineQuantization } from "./quantization/post-training.ts";
-import { type QuantizedModule, type TensorOrList, tensorsOf } from "./quantization/module.ts";
+import { type QuantizedModule } from "./quantization/module.ts";
 import { verify as verifyModule } from "./quantization/verify.ts";
 import { readModel, writeArtifacts } from "./artifacts.ts";
 

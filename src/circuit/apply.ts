@@ -3,9 +3,9 @@
  * Integers live in float64 and must stay below 2^53.
  * @module
  */
+import { dequantizeTensor, quantizeTensor } from "../tensor/codes.ts";
 import { SottoError, unreachable } from "../errors.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
-import { dequantizeTensor, quantizeTensor } from "../quantization/quantizer.ts";
 import { conv } from "../tensor/conv.ts";
 import { combine } from "../tensor/elementwise.ts";
 import { matmul } from "../tensor/matmul.ts";

@@ -3,7 +3,7 @@
  * Both go through `emit`, so that calibration and the circuit cannot disagree.
  * @module
  */
-import type { Interval } from "../quantization/bits.ts";
+import type { Interval } from "./interval.ts";
 import { type Tensor, float64, int64, sizeOf } from "../tensor/tensor.ts";
 import { applyOp } from "./apply.ts";
 import { type Circuit, type CircuitOp, type CircuitValue, type ValueId, valueId } from "./ir.ts";

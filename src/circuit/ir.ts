@@ -5,9 +5,9 @@
  * one table.
  * @module
  */
+import type { CodeMap } from "../tensor/codes.ts";
+import type { Interval } from "./interval.ts";
 import type { Attributes } from "../onnx/graph.ts";
-import type { CodeMap } from "../quantization/quantizer.ts";
-import type { Interval } from "../quantization/bits.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Index of a value in its circuit. */

@@ -2,8 +2,8 @@
  * Readable text of a circuit, one line per value; tests and `inspect` compare it.
  * @module
  */
+import type { Interval } from "./interval.ts";
 import { unreachable } from "../errors.ts";
-import type { Interval } from "../quantization/bits.ts";
 import type { Circuit, CircuitOp, CircuitValue, TableEncoding, TableStep } from "./ir.ts";
 
 /** The circuit as text. */

@@ -3,10 +3,10 @@
  * thread in this process: what the schedule costs on top of the cryptography.
  * @module
  */
+import { tensorsOf } from "../tensor/list.ts";
 import type { CompiledModule } from "../execute/module.ts";
 import { loadEngine } from "../native/load.ts";
 import { encodeParameters } from "../parameters/encoding.ts";
-import { tensorsOf } from "../quantization/module.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { compileModel, limitRows, newTimings, prepareKeys } from "./model.ts";
 import { readTensors, runEncrypted, threadsOf } from "./model.ts";

@@ -2,9 +2,10 @@
  * `sotto predict`: compiles a model and runs it on rows of inputs, in the clear, simulated or encrypted.
  * @module
  */
+import { tensorsOf } from "../tensor/list.ts";
 import type { CompiledModule } from "../execute/module.ts";
 import { circuitStatistics } from "../execute/statistics.ts";
-import { type QuantizedModule, tensorsOf } from "../quantization/module.ts";
+import { type QuantizedModule } from "../quantization/module.ts";
 import { toNested } from "../tensor/nested.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { compileModel, limitRows, newTimings, prepareKeys, quantizeModel } from "./model.ts";

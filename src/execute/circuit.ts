@@ -2,6 +2,7 @@
  * A compiled circuit as users hold it: keys, encryption, execution, decryption, simulation, statistics.
  * @module
  */
+import { type TensorOrList, oneOrAll, tensorsOf } from "../tensor/list.ts";
 import { Client, decodeOutputs } from "../client/client.ts";
 import { encodeCodes } from "../client/codec.ts";
 import { evaluate } from "../circuit/evaluate.ts";
@@ -14,7 +15,6 @@ import { type RunOptions, withControl } from "../native/control.ts";
 import { loadEngine } from "../native/load.ts";
 import type { ParameterChoice } from "../parameters/choice.ts";
 import { checkCodes } from "../quantization/check.ts";
-import { type TensorOrList, oneOrAll, tensorsOf } from "../quantization/module.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
 import { Server } from "./server.ts";
 import { type SimulationOptions, simulate } from "./simulate.ts";

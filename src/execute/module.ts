@@ -2,15 +2,11 @@
  * A compiled model: floats in, floats out, in the clear, simulated or encrypted.
  * @module
  */
+import { type TensorOrList, oneOrAll, tensorsOf } from "../tensor/list.ts";
 import { SottoError } from "../errors.ts";
 import { encodeClientSpec } from "../format/client-spec.ts";
 import type { CircuitConstraint } from "../parameters/constraints.ts";
-import {
-  type QuantizedModule,
-  type TensorOrList,
-  oneOrAll,
-  tensorsOf,
-} from "../quantization/module.ts";
+import { type QuantizedModule } from "../quantization/module.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type CompiledParts, FheCircuit } from "./circuit.ts";
 import { type RangeReport, bitwidthAndRangeReport } from "./report.ts";

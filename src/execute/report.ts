@@ -2,8 +2,8 @@
  * Widths and intervals of the integers of a circuit, node by node.
  * @module
  */
+import { bitWidth } from "../circuit/interval.ts";
 import type { Circuit } from "../circuit/ir.ts";
-import { bitWidth } from "../quantization/bits.ts";
 
 /** By node name. */
 export type RangeReport = Readonly<

@@ -2,12 +2,12 @@
  * What a compiled circuit costs and promises, in numbers for people and scripts.
  * @module
  */
+import { bitWidth } from "../circuit/interval.ts";
 import type { Circuit } from "../circuit/ir.ts";
 import type { ClientSpec } from "../format/client-spec.ts";
 import type { Program } from "../lower/program.ts";
 import type { ParameterChoice } from "../parameters/choice.ts";
 import type { CryptoParameters } from "../parameters/parameters.ts";
-import { bitWidth } from "../quantization/bits.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 
 /** What a circuit asks for before any parameters are chosen. */
@@ -78,12 +78,4 @@ export function statisticsOf({
     predictedMs: choice.predictedNanoseconds / 1e6,
     parameters: program.parameters,
   };
-}
-
-/** Number of lookups that one run makes. */
-export function countLookups({ instructions }: Program): number {
-  return instructions.reduce(
-    (sum, instruction) => sum + (instruction.kind === "lookup" ? instruction.sources.length : 0),
-    0,
-  );
 }

@@ -3,9 +3,9 @@
  * a table or an output must read sets it. The shift of each table's interval is free, a plaintext addition.
  * @module
  */
+import type { Interval } from "../circuit/interval.ts";
 import { type Circuit, type Grid, type ValueId, gridOf, valueId } from "../circuit/ir.ts";
 import { SottoError } from "../errors.ts";
-import type { Interval } from "../quantization/bits.ts";
 import { requireBounds } from "../passes/infer-bounds.ts";
 
 /** How a table's boxes lie on the lower half of the torus. */

@@ -4,6 +4,7 @@
  * Fit tables get their interval here, from the integers that really arrive.
  * @module
  */
+import type { Interval } from "../circuit/interval.ts";
 import { applyTable } from "../circuit/apply.ts";
 import { measureInterval } from "../circuit/builder.ts";
 import { evaluate } from "../circuit/evaluate.ts";
@@ -15,7 +16,6 @@ import {
   gridOf,
 } from "../circuit/ir.ts";
 import { unreachable } from "../errors.ts";
-import type { Interval } from "../quantization/bits.ts";
 import { type Tensor, float64 } from "../tensor/tensor.ts";
 
 export interface BoundsContext {

@@ -2,6 +2,8 @@
  * Quantization tools: quantizers, quantized arrays and modules, post-training quantization.
  * @module
  */
+export type { TensorOrList } from "../tensor/list.ts";
+export { roundHalfEven } from "../tensor/codes.ts";
 export { QuantizedArray, type QuantizedArrayInit } from "./array.ts";
 export {
   type NBits,
@@ -11,12 +13,11 @@ export {
   type RoundingOption,
   getNBitsDict,
 } from "./bits.ts";
-export { QuantizedModule, type TensorOrList } from "./module.ts";
+export { QuantizedModule } from "./module.ts";
 export { PostTrainingAffineQuantization } from "./post-training.ts";
 export {
   type MinMaxStats,
   type QuantizationOptions,
   type QuantizationParameters,
   UniformQuantizer,
-  roundHalfEven,
 } from "./quantizer.ts";

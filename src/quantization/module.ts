@@ -2,14 +2,14 @@
  * A quantized model: its operations with every quantizer fixed, ready to run on integers in the clear or to be compiled.
  * @module
  */
-import { buildCircuit } from "../circuit/build.ts";
+import { buildCircuit } from "./build-circuit.ts";
 import { evaluate } from "../circuit/evaluate.ts";
 import type { Circuit } from "../circuit/ir.ts";
 import type { Graph } from "../onnx/graph.ts";
 import { runPasses } from "../passes/index.ts";
 import type { BoundsContext } from "../passes/infer-bounds.ts";
-import { asTensor } from "../tensor/nested.ts";
-import type { Tensor, TensorLike } from "../tensor/tensor.ts";
+import { type TensorOrList, oneOrAll, tensorsOf } from "../tensor/list.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { NBits, Rounding } from "./bits.ts";
 import { checkCodes, checkRows } from "./check.ts";
 import type { ConstantOperand, QuantizedOperation } from "./operation.ts";
@@ -33,9 +33,6 @@ export interface QuantizedModuleInit {
   readonly outputQuantizers: readonly UniformQuantizer[];
   readonly calibration: readonly Tensor[];
 }
-
-/** One tensor where the model has one input or output, a list where it has several. */
-export type TensorOrList = TensorLike | readonly Tensor[];
 
 /** A quantized model. Immutable. */
 export class QuantizedModule {
@@ -109,20 +106,4 @@ export class QuantizedModule {
   #quantize(rows: readonly Tensor[]): Tensor[] {
     return rows.map((tensor, i) => this.inputs[i].quantizer.quant(tensor));
   }
-}
-
-/** A list of tensors from what a caller may pass. */
-export function tensorsOf(x: TensorOrList): Tensor[] {
-  const isList = Array.isArray(x) && x.length > 0 && x.every((item) => isTensorObject(item));
-  const list: readonly TensorLike[] = isList ? x : [x as TensorLike];
-  return list.map((item) => asTensor(item));
-}
-
-function isTensorObject(item: unknown): boolean {
-  return typeof item === "object" && item !== null && "shape" in item;
-}
-
-/** The only tensor of a list, or the list. */
-export function oneOrAll<T extends Tensor | readonly Tensor[]>(tensors: Tensor[]): T {
-  return (tensors.length === 1 ? tensors[0] : tensors) as T;
 }

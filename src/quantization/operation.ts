@@ -3,12 +3,13 @@
  * A rule is written once against `Target` and serves calibration and the circuit alike.
  * @module
  */
+import { type Interval, bitWidth } from "../circuit/interval.ts";
 import type { Target } from "../circuit/builder.ts";
 import { SottoError } from "../errors.ts";
 import type { GraphNode } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
-import { type Interval, type Rounding, bitWidth } from "./bits.ts";
+import { type Rounding } from "./bits.ts";
 import {
   type MinMaxStats,
   type QuantizationOptions,

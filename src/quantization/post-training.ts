@@ -4,6 +4,7 @@
  * this is how Concrete ML calibrates, and the integers depend on it.
  * @module
  */
+import type { Interval } from "../circuit/interval.ts";
 import { type Target, eagerTarget } from "../circuit/builder.ts";
 import { SottoError } from "../errors.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
@@ -11,7 +12,6 @@ import type { Graph, GraphNode } from "../onnx/graph.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
 import { QuantizedArray } from "./array.ts";
 import {
-  type Interval,
   type NBits,
   type NBitsOption,
   type Rounding,

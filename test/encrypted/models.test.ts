@@ -1,7 +1,7 @@
 /**
  * Whole models, encrypted: the same cases in the clear, simulated, encrypted, and after saving and loading every file.
  */
-import { tensorsOf } from "../../src/quantization/module.ts";
+import { tensorsOf } from "../../src/tensor/list.ts";
 import { describe, expect, test } from "vitest";
 import { Client } from "../../src/client/client.ts";
 import { type CompileOptions } from "../../src/options.ts";

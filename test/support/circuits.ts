@@ -9,7 +9,7 @@ import { encodeCodes } from "../../src/client/codec.ts";
 import { simulate } from "../../src/execute/simulate.ts";
 import type { ClientSpec } from "../../src/format/client-spec.ts";
 import { lower } from "../../src/lower/lower.ts";
-import { clientPorts } from "../../src/lower/ports.ts";
+import { clientPorts } from "../../src/format/ports.ts";
 import type { Program } from "../../src/lower/program.ts";
 import { verify } from "../../src/lower/verify.ts";
 import { constraintsOf } from "../../src/parameters/constraints.ts";

@@ -2,10 +2,10 @@
  * What users get wrong: each mistake is one line with a stable code that says what was expected and what to do.
  * @module
  */
+import type { TensorOrList } from "../../../src/tensor/list.ts";
 import { describe, expect, test } from "vitest";
 import { compileOnnxModel } from "../../../src/compile.ts";
 import type { ErrorCode } from "../../../src/errors.ts";
-import type { TensorOrList } from "../../../src/quantization/module.ts";
 import { type Tensor, float32, float64, int64 } from "../../../src/tensor/tensor.ts";
 import { errorOf, rejectionOf } from "../../support/errors.ts";
 import { buildModel, floats, node, value } from "../../support/onnx-builder.ts";

@@ -3,11 +3,11 @@
  * of clear execution.
  * @module
  */
+import { tensorsOf } from "../../../src/tensor/list.ts";
 import { describe, expect, test } from "vitest";
 import { buildQuantizedModule, compileModule } from "../../../src/compile.ts";
 import { evaluate } from "../../../src/onnx/evaluate.ts";
 import { importOnnx } from "../../../src/onnx/import.ts";
-import { tensorsOf } from "../../../src/quantization/module.ts";
 import { type Tensor, float32 } from "../../../src/tensor/tensor.ts";
 import { type ModelSpec, buildModel, floats, node, value } from "../../support/onnx-builder.ts";
 

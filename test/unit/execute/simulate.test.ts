@@ -4,6 +4,7 @@
  * @module
  */
 import fc from "fast-check";
+import { tensorsOf } from "../../../src/tensor/list.ts";
 import { describe, expect, test } from "vitest";
 import { compileModule, compileOnnxModel } from "../../../src/compile.ts";
 import { evaluate } from "../../../src/circuit/evaluate.ts";
@@ -13,7 +14,7 @@ import { placementOf } from "../../../src/parameters/constraints.ts";
 import { planEncodings } from "../../../src/parameters/encoding-plan.ts";
 import { valueId } from "../../../src/circuit/ir.ts";
 import type { CompileOptions } from "../../../src/options.ts";
-import { type QuantizedModule, tensorsOf } from "../../../src/quantization/module.ts";
+import { type QuantizedModule } from "../../../src/quantization/module.ts";
 import { type Tensor, int64 } from "../../../src/tensor/tensor.ts";
 import { readModelFixture } from "../../support/onnx-fixtures.ts";
 import { drawCodes, modelChoices, randomModule } from "../../support/random-models.ts";

@@ -3,7 +3,7 @@
  * @module
  */
 import { describe, expect, test } from "vitest";
-import { buildCircuit } from "../../../src/circuit/build.ts";
+import { buildCircuit } from "../../../src/quantization/build-circuit.ts";
 import { evaluate } from "../../../src/circuit/evaluate.ts";
 import { print } from "../../../src/circuit/print.ts";
 import { buildQuantizedModule } from "../../../src/compile.ts";

@@ -3,8 +3,9 @@
  * @module
  */
 import fc from "fast-check";
+import { tensorsOf } from "../../../src/tensor/list.ts";
 import { describe, expect, test } from "vitest";
-import { buildCircuit } from "../../../src/circuit/build.ts";
+import { buildCircuit } from "../../../src/quantization/build-circuit.ts";
 import { measureInterval } from "../../../src/circuit/builder.ts";
 import { evaluate } from "../../../src/circuit/evaluate.ts";
 import type { Circuit, CircuitValue } from "../../../src/circuit/ir.ts";
@@ -14,7 +15,7 @@ import { composeTables } from "../../../src/passes/compose-tables.ts";
 import { expandExactRounding } from "../../../src/passes/expand-exact-rounding.ts";
 import { fuseTables } from "../../../src/passes/fuse-tables.ts";
 import { inferBounds, requireBounds } from "../../../src/passes/infer-bounds.ts";
-import { type QuantizedModule, tensorsOf } from "../../../src/quantization/module.ts";
+import { type QuantizedModule } from "../../../src/quantization/module.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { drawCodes, modelChoices, randomModule } from "../../support/random-models.ts";
 

@@ -2,12 +2,13 @@
  * The integers and quantizers of Concrete ML 1.9 on whole models: same scales, zero points, codes and widths.
  * @module
  */
+import { tensorsOf } from "../../../src/tensor/list.ts";
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { bitwidthAndRangeReport } from "../../../src/execute/report.ts";
 import { importOnnx } from "../../../src/onnx/import.ts";
 import { lsbsToRemove } from "../../../src/quantization/operation.ts";
-import { type QuantizedModule, tensorsOf } from "../../../src/quantization/module.ts";
+import { type QuantizedModule } from "../../../src/quantization/module.ts";
 import { PostTrainingAffineQuantization } from "../../../src/quantization/post-training.ts";
 import type { UniformQuantizer } from "../../../src/quantization/quantizer.ts";
 import type { RoundingOption } from "../../../src/quantization/bits.ts";

@@ -3,6 +3,8 @@
  * choice between symmetric and asymmetric weights, bit widths, rounding, and what is refused.
  * @module
  */
+import { bitWidth } from "../../../src/circuit/interval.ts";
+import { roundHalfEven } from "../../../src/tensor/codes.ts";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { applyOp } from "../../../src/circuit/apply.ts";
@@ -11,13 +13,12 @@ import { QuantizedArray, type QuantizedArrayInit } from "../../../src/quantizati
 import {
   type NBitsOption,
   type RoundingOption,
-  bitWidth,
   getNBitsDict,
   getRounding,
 } from "../../../src/quantization/bits.ts";
 import { isSymmetricAroundZero, percentile } from "../../../src/quantization/percentile.ts";
 import { quantizeConstant } from "../../../src/quantization/post-training.ts";
-import { UniformQuantizer, roundHalfEven } from "../../../src/quantization/quantizer.ts";
+import { UniformQuantizer } from "../../../src/quantization/quantizer.ts";
 import { type Tensor, float32, float64, int64, tensor } from "../../../src/tensor/tensor.ts";
 import { errorOf } from "../../support/errors.ts";
 

@@ -2,11 +2,11 @@
  * From a quantized module to a circuit: every operation lowers itself, fused ones as float operations for now.
  * @module
  */
-import type { ConstantOperand, Operand, QuantizedValue } from "../quantization/operation.ts";
-import { codeMapOf, floatResult } from "../quantization/operation.ts";
-import type { QuantizedModule } from "../quantization/module.ts";
-import { CircuitBuilder } from "./builder.ts";
-import type { Circuit, ValueId } from "./ir.ts";
+import type { ConstantOperand, Operand, QuantizedValue } from "./operation.ts";
+import { codeMapOf, floatResult } from "./operation.ts";
+import type { QuantizedModule } from "./module.ts";
+import { CircuitBuilder } from "../circuit/builder.ts";
+import type { Circuit, ValueId } from "../circuit/ir.ts";
 
 /** Builds the circuit of a module; float operations are still in it. */
 export function buildCircuit(module: QuantizedModule): Circuit {

@@ -3,7 +3,7 @@
  * @module
  */
 import { type Circuit, inputsOf } from "../circuit/ir.ts";
-import type { ClientPort } from "../format/client-spec.ts";
+import type { ClientPort } from "./client-spec.ts";
 import type { EncodingPlan } from "../parameters/encoding-plan.ts";
 import { requireBounds } from "../passes/infer-bounds.ts";
 import type { QuantizedModule } from "../quantization/module.ts";
