@@ -29,8 +29,14 @@ function sotto(verb, { model, nBits, rounding }, more) {
     join(root, "dist", "cli", "main.js"),
     verb,
     join(folder, "model.onnx"),
-    ...["--calibration", join(folder, "calibration.npy"), "--input", join(folder, "inputs.npy")],
-    ...["--n-bits", String(nBits), "--json", json],
+    "--calibration",
+    join(folder, "calibration.npy"),
+    "--input",
+    join(folder, "inputs.npy"),
+    "--n-bits",
+    String(nBits),
+    "--json",
+    json,
     ...(rounding ? ["--rounding-threshold-bits", JSON.stringify(rounding)] : []),
     ...more,
   ];
@@ -81,8 +87,17 @@ function row(setting) {
 }
 
 const heads = [
-  ...["model", "bits", "rounding", "accuracy in the clear", "lookups", "compile", "key generation"],
-  ...["evaluation keys", "one encrypted run", "run x threads / raw lookups", "threads"],
+  "model",
+  "bits",
+  "rounding",
+  "accuracy in the clear",
+  "lookups",
+  "compile",
+  "key generation",
+  "evaluation keys",
+  "one encrypted run",
+  "run x threads / raw lookups",
+  "threads",
 ];
 const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], {
   cwd: root,

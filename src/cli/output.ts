@@ -62,8 +62,13 @@ export function costJson(
   return {
     circuit,
     crypto: {
-      ...{ pError, failureProbability, securityBits },
-      ...{ evaluationKeyBytes, inputBytes, outputBytes, parameters },
+      pError,
+      failureProbability,
+      securityBits,
+      evaluationKeyBytes,
+      inputBytes,
+      outputBytes,
+      parameters,
     },
   };
 }
