@@ -49,7 +49,7 @@ const engine = loadEngine();
 function measure(
   p: CryptoParameters,
   stage: NoiseStage,
-  weights: number[],
+  weights: readonly number[],
   extensionLog: number,
   samples: number,
 ) {
@@ -58,79 +58,71 @@ function measure(
   return noise.reduce((sum, error) => sum + error * error, 0) / samples;
 }
 
-/** 99.9 % interval of chi squared over its degrees of freedom (Wilson and Hilferty's cube). */
-function interval(samples: number): [number, number] {
-  const spread = 2 / (9 * samples);
+/**
+ * 99.9 % interval of chi squared over its degrees of freedom (Wilson and Hilferty's cube). A lookup's variance also
+ * goes with the Hamming weights of both secret keys, about 4 % from key to key: that counts as fewer samples.
+ */
+function interval(p: CryptoParameters, stage: NoiseStage, samples: number): [number, number] {
+  const weights = 1 / p.lweDimension + 1 / (p.glweDimension * p.polynomialSize);
+  const freedom = stage === "lookup" ? 2 / (2 / samples + weights) : samples;
+  const spread = 2 / (9 * freedom);
   const bound = (z: number): number => (1 - spread + z * Math.sqrt(spread)) ** 3;
   return [bound(-3.2905), bound(3.2905)];
 }
 
-function agrees(ratio: number, samples: number): boolean {
-  const [low, high] = interval(samples);
-  return Math.abs(ratio - 1) <= 0.0625 || (ratio >= low && ratio <= high);
+interface Sampling {
+  readonly weights?: readonly number[];
+  readonly extensionLog?: number;
+  readonly samples?: number;
+}
+
+/** Measures once, and a second time if the first disagrees. */
+function check(p: CryptoParameters, stage: NoiseStage, expected: number, sampling: Sampling = {}) {
+  const { weights = [1], extensionLog = 0, samples = 1000 } = sampling;
+  const count = Math.max(samples, requested);
+  const [low, high] = interval(p, stage, count);
+  const ratios: number[] = [];
+  let agrees = false;
+  while (!agrees && ratios.length < 2) {
+    const ratio = measure(p, stage, weights, extensionLog, count) / expected;
+    ratios.push(ratio);
+    agrees = Math.abs(ratio - 1) <= 0.0625 || (ratio >= low && ratio <= high);
+  }
+  if (requested > 0) console.log(`${stage}, extension ${2 ** extensionLog}: ${ratios.join(", ")}`);
+  expect(agrees, `measured over predicted: ${ratios.join(", ")}`).toBe(true);
 }
 
 describe.each(Object.entries(sets))("%s", (_name, p) => {
-  const check = (
-    stage: NoiseStage,
-    expected: number,
-    { weights = [1], extensionLog = 0, samples = 1000 } = {},
-  ): void => {
-    const count = Math.max(samples, requested);
-    const ratios: number[] = [];
-    do {
-      ratios.push(measure(p, stage, weights, extensionLog, count) / expected);
-      if (requested > 0)
-        console.log(`${_name}: ${stage} x ${2 ** extensionLog}: ${ratios.at(-1)?.toFixed(4)}`);
-    } while (ratios.length < 2 && !agrees(ratios[ratios.length - 1], count));
-    expect(
-      agrees(ratios[ratios.length - 1], count),
-      `measured over predicted: ${ratios.join(", ")}`,
-    ).toBe(true);
-  };
-
   test("fresh inputs have the noise of the big key", () => {
-    check("fresh", freshVariance(p.glweNoiseStd), { samples: 4000 });
+    check(p, "fresh", freshVariance(p.glweNoiseStd), { samples: 4000 });
   });
 
   test("a combination has the noise of its 2-norm", () => {
-    const weights = [3, -5, 1, 0, 7];
-    check("linear", linearVariance(p, { inputNorm: 84, lookupNorm: 0 }), { weights });
+    const expected = linearVariance(p, { inputNorm: 84, lookupNorm: 0 });
+    check(p, "linear", expected, { weights: [3, -5, 1, 0, 7] });
   });
 
   test("the keyswitch adds what the formula says", () => {
-    check("keyswitch", keyswitchVariance(p));
+    check(p, "keyswitch", keyswitchVariance(p));
   });
 
-  test.each([0, 1, 2, 3])(
-    "the modulus switch adds what the formula says at extension 2^%i",
-    (extensionLog) => {
-      check("modulusSwitch", modulusSwitchVariance(p, 2 ** extensionLog), { extensionLog });
-    },
-  );
+  test.each([0, 3])("the modulus switch adds what it should at extension 2^%i", (extensionLog) => {
+    check(p, "modulusSwitch", modulusSwitchVariance(p, 2 ** extensionLog), { extensionLog });
+  });
 
   test("a lookup's output has the noise of the blind rotation", () => {
-    check("lookup", lookupVariance(p));
+    check(p, "lookup", lookupVariance(p));
   });
 });
 
-describe("extended lookups", () => {
-  const [name, p] = Object.entries(sets)[0];
-  test.each([
-    [1, 400],
-    [2, 200],
-    [3, 100],
-  ])("an output at extension 2^%i has the noise of a classic one", (extensionLog, least) => {
-    const samples = Math.max(least, requested);
-    const ratios: number[] = [];
-    do {
-      ratios.push(measure(p, "lookup", [1], extensionLog, samples) / lookupVariance(p));
-      if (requested > 0)
-        console.log(`${name}: lookup x ${2 ** extensionLog}: ${ratios.at(-1)?.toFixed(4)}`);
-    } while (ratios.length < 2 && !agrees(ratios[ratios.length - 1], samples));
-    expect(
-      agrees(ratios[ratios.length - 1], samples),
-      `measured over predicted: ${ratios.join(", ")}`,
-    ).toBe(true);
-  });
-});
+test.each([
+  [1, 300],
+  [2, 150],
+  [3, 80],
+])(
+  "a lookup's output at extension 2^%i has the noise of a classic one",
+  (extensionLog, samples) => {
+    const [p] = Object.values(sets);
+    check(p, "lookup", lookupVariance(p), { extensionLog, samples });
+  },
+);
