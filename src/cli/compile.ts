@@ -2,13 +2,20 @@
  * `sotto compile`: writes what a server and a client need, and a report.
  * @module
  */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { compileModel, newTimings } from "./model.ts";
 import type { CompileVerbOptions } from "./options.ts";
-import { summaryText } from "./output.ts";
+import { cannotWrite, summaryText } from "./output.ts";
 
 /** Writes server.sotto, client.sotto, report.html and the printed stages. */
 export async function compile(options: CompileVerbOptions): Promise<void> {
+  // Before the compiler starts: a folder that cannot be written is the user's mistake, and found out at once.
+  try {
+    await mkdir(options.output, { recursive: true });
+  } catch (error) {
+    throw cannotWrite(options.output, error);
+  }
   const timings = newTimings();
   const { circuit } = await compileModel(options, timings, { artifacts: options.output });
   const written = ["server.sotto", "client.sotto", "report.html"];

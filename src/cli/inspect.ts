@@ -2,6 +2,8 @@
  * `sotto inspect`: operators of a model, which are supported, and shapes.
  * @module
  */
+import { SottoError } from "../errors.ts";
+import type { Graph } from "../onnx/graph.ts";
 import { importOnnx } from "../onnx/import.ts";
 import { findOperator, operatorName } from "../onnx/ops/index.ts";
 import { readModel } from "../onnx/proto.ts";
@@ -9,7 +11,7 @@ import type { InspectOptions } from "./options.ts";
 import { readBytes } from "./read-array.ts";
 import { table, wantsColor } from "./terminal.ts";
 
-/** Prints tables; a model that cannot be compiled then fails with the importer's error. */
+/** Prints tables; where an operator is not supported, the importer's reason in place of the shapes. */
 export async function inspect({ model: path }: InspectOptions): Promise<void> {
   const bytes = await readBytes(path);
   const model = readModel(bytes);
@@ -27,7 +29,11 @@ export async function inspect({ model: path }: InspectOptions): Promise<void> {
   ]);
   process.stdout.write(`${table(["operator", "uses", "supported"], operators, { color })}\n`);
 
-  const graph = importOnnx(bytes);
+  const graph = importSupported(bytes);
+  if (graph instanceof SottoError) {
+    process.stdout.write(`cannot be compiled: ${graph.message}\n`);
+    return;
+  }
   const size = (shape: readonly (number | string | null)[] | undefined): string =>
     shape === undefined ? "?" : `[${shape.map((dim) => dim ?? "?").join(", ")}]`;
   const rows = [
@@ -40,4 +46,14 @@ export async function inspect({ model: path }: InspectOptions): Promise<void> {
     ...graph.outputs.map(({ name, dtype, shape }) => ["output", name, `${dtype} ${size(shape)}`]),
   ];
   process.stdout.write(`${table(["", "value", "shape of one row"], rows, { color })}\n`);
+}
+
+/** The graph, or why an operator in it is not supported: for `inspect` that is an answer, not a failure. */
+function importSupported(bytes: Uint8Array): Graph | SottoError {
+  try {
+    return importOnnx(bytes);
+  } catch (error) {
+    if (error instanceof SottoError && error.code === "UNSUPPORTED_OPERATOR") return error;
+    throw error;
+  }
 }

@@ -30,9 +30,14 @@ export async function writeBytes(
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, data, { mode });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new SottoError("BAD_ARGUMENT", path, `cannot write it: ${why}`);
+    throw cannotWrite(path, error);
   }
+}
+
+/** What to throw where the file system refuses to write. */
+export function cannotWrite(path: string, error: unknown): SottoError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new SottoError("BAD_ARGUMENT", path, `cannot write it: ${why}`);
 }
 
 /** Writes JSON to a file, or to stdout for `-`. */

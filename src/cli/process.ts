@@ -42,11 +42,7 @@ export async function runToExit(run: (signal: AbortSignal) => Promise<void>): Pr
     controller.abort();
   };
   process.on("SIGINT", interrupt);
-  // `sotto … | head` closes the pipe early; that is no error.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", leaveBrokenOutput);
   try {
     await run(controller.signal);
     return controller.signal.aborted ? EXIT.interrupted : 0;
@@ -58,4 +54,15 @@ export async function runToExit(run: (signal: AbortSignal) => Promise<void>): Pr
   } finally {
     process.off("SIGINT", interrupt);
   }
+}
+
+/**
+ * `sotto … | head` closes the pipe early: that is no error, and the work goes on, for it may write files, too. A full disk
+ * is one.
+ */
+function leaveBrokenOutput(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") return;
+  const failure = new SottoError("BAD_ARGUMENT", "output", `cannot write it: ${error.message}`);
+  process.stderr.write(`${describeFailure(failure, false, false).text}\n`);
+  process.exit(EXIT.mistake);
 }
