@@ -4,7 +4,8 @@
  */
 import { fileURLToPath } from "node:url";
 import { SottoError, compileOnnxModel, loadEngine, toNested } from "../dist/index.js";
-import { readTensors } from "../dist/cli/model.js";
+import { follow, readTensors } from "../dist/cli/model.js";
+import { median } from "../dist/cli/output.js";
 import { runToExit } from "../dist/cli/process.js";
 import { createProgress } from "../dist/cli/progress.js";
 import {
@@ -63,33 +64,30 @@ function hasEngine() {
 }
 
 async function makeKeys(model, times, signal) {
-  const progress = createProgress();
-  let isStarted = false;
-  await timed(times, "keygen", () =>
-    model.circuit.keygenAsync({
-      signal,
-      onProgress: (done, total) => {
-        if (!isStarted && total > 0) progress.start("generating keys", total);
-        isStarted ||= total > 0;
-        if (isStarted) progress.update(done);
-      },
-    }),
-  );
-  progress.stop();
+  const progress = createProgress({ silentMs: 0 });
+  const onProgress = follow(progress, "generating keys");
+  try {
+    await timed(times, "keygen", () => model.circuit.keygenAsync({ signal, onProgress }));
+  } finally {
+    progress.stop();
+  }
 }
 
 async function predictEncrypted(model, image, times, signal) {
   const { circuit } = model;
   const codes = model.quantizeInput(image);
   const inputs = await timed(times, "encrypt", () => circuit.encrypt(codes));
-  const progress = createProgress();
-  progress.start("encrypted inference", circuit.statistics.tableLookups);
-  const outputs = await timed(times, "run", () =>
-    circuit.runAsync(inputs, { signal, onProgress: (done) => progress.update(done) }),
-  );
-  progress.stop();
-  const answer = await timed(times, "decrypt", () => circuit.decrypt(outputs));
-  return argmaxRows(model.dequantizeOutput(answer))[0];
+  const progress = createProgress({ silentMs: 0 });
+  const onProgress = follow(progress, "encrypted inference");
+  try {
+    const outputs = await timed(times, "run", () =>
+      circuit.runAsync(inputs, { signal, onProgress }),
+    );
+    const answer = await timed(times, "decrypt", () => circuit.decrypt(outputs));
+    return argmaxRows(model.dequantizeOutput(answer))[0];
+  } finally {
+    progress.stop();
+  }
 }
 
 /** Runs a step and keeps its time in milliseconds. */
@@ -169,9 +167,4 @@ function rowOf({ shape, data }, row) {
 
 function argmaxRows(outputs) {
   return toNested(outputs).map((row) => row.indexOf(Math.max(...row)));
-}
-
-function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
 }

@@ -80,7 +80,7 @@ export function compileModule(
     modelId,
     ...clientPorts(module, circuit, plan, bounds),
     log2PError: choice.log2Bound,
-    log2GlobalPError: choice.log2GlobalFailure,
+    log2FailureProbability: choice.log2GlobalFailure,
   };
   return new CompiledModule(module, {
     circuit,
@@ -88,6 +88,7 @@ export function compileModule(
     programBytes: bytes,
     spec,
     choice,
+    plan,
     constraints,
   });
 }

@@ -55,14 +55,40 @@ export function checkOptions(options: CompileOptions): void {
       `expected one of ${KEYS.join(", ")}, got ${unknown}`,
     );
   }
-  const { bounds = "calibrated" } = options;
-  if (bounds !== "calibrated" && bounds !== "guaranteed") {
-    throw new SottoError(
-      "BAD_ARGUMENT",
-      "bounds",
-      `expected "calibrated" or "guaranteed", got ${JSON.stringify(bounds)}`,
+  const { bounds = "calibrated", artifacts = null, onnxFile = null, signal, onProgress } = options;
+  check(
+    "bounds",
+    bounds,
+    bounds === "calibrated" || bounds === "guaranteed",
+    '"calibrated" or "guaranteed"',
+  );
+  check(
+    "artifacts",
+    artifacts,
+    artifacts === null || typeof artifacts === "string",
+    "a folder or null",
+  );
+  check("onnxFile", onnxFile, onnxFile === null || typeof onnxFile === "string", "a path or null");
+  for (const key of ["verbose", "showProgram"] as const) {
+    check(
+      key,
+      options[key],
+      ["boolean", "undefined"].includes(typeof options[key]),
+      "true or false",
     );
   }
+  check("signal", signal, signal === undefined || signal instanceof AbortSignal, "an AbortSignal");
+  check(
+    "onProgress",
+    onProgress,
+    ["function", "undefined"].includes(typeof onProgress),
+    "a function",
+  );
+}
+
+function check(where: string, value: unknown, isValid: boolean, expected: string): void {
+  if (isValid) return;
+  throw new SottoError("BAD_ARGUMENT", where, `expected ${expected}, got ${JSON.stringify(value)}`);
 }
 
 /** The part of the options that the parameter search takes. */

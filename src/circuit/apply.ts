@@ -86,15 +86,13 @@ function applyConv(op: CircuitOp & { kind: "conv" }, x: Tensor): Tensor {
   );
   const [channels] = weights.shape;
   const terms = weights.data.length / channels;
+  const shift = new Float64Array(channels);
+  weights.data.forEach((w, i) => (shift[Math.floor(i / terms)] += padValue * w));
   const spatial = shifted.data.length / (shifted.shape[0] * channels);
-  const out = Float64Array.from(shifted.data);
-  for (let i = 0; i < out.length; i++) {
-    const channel = Math.floor(i / spatial) % channels;
-    let sum = 0;
-    for (let t = 0; t < terms; t++) sum += weights.data[channel * terms + t];
-    out[i] += padValue * sum;
-  }
-  return int64(shifted.shape, out);
+  return int64(
+    shifted.shape,
+    shifted.data.map((x, i) => x + shift[Math.floor(i / spatial) % channels]),
+  );
 }
 
 function applyFloat(op: FloatOp, inputs: readonly Tensor[]): Tensor {

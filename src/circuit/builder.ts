@@ -85,7 +85,7 @@ export function inferShape(
   op: CircuitOp,
   inputs: readonly (readonly number[])[],
 ): readonly number[] {
-  if (op.kind === "fit") return inputs[0]; // its interval may still be open
+  if (op.kind === "fit" || op.kind === "table") return inputs[0]; // its interval may still be open
   if (op.kind === "dequantize" || op.kind === "quantize" || op.kind === "float") {
     return applyOp(
       op,

@@ -144,9 +144,10 @@ export async function prepareKeys(
   const start = performance.now();
   try {
     const onProgress = follow(progress, "key generation");
-    const evaluation = await circuit.keygenAsync({ threads, signal, onProgress });
+    const evaluation = await circuit.keygenAsync({ force: true, threads, signal, onProgress });
     timings.keygenMs = performance.now() - start;
-    if (folder !== undefined) await writeKeys(folder, circuit.client.saveKey(), evaluation);
+    if (folder !== undefined && evaluation)
+      await writeKeys(folder, circuit.client.saveKey(), evaluation);
   } finally {
     progress.stop();
   }

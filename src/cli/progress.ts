@@ -20,9 +20,10 @@ export interface Progress {
 export interface ProgressOptions {
   readonly stream?: NodeJS.WriteStream;
   readonly now?: () => number;
+  /** Work shorter than this shows nothing; default 2000. */
+  readonly silentMs?: number;
 }
 
-/** Work shorter than this shows nothing. */
 const SILENT_MS = 2000;
 const PLAIN_LINE_MS = 5000;
 
@@ -39,6 +40,7 @@ interface Work {
 export function createProgress(options: ProgressOptions = {}): Progress {
   const stream = options.stream ?? process.stderr;
   const now = options.now ?? Date.now;
+  const silentMs = options.silentMs ?? SILENT_MS;
   let work: Work | undefined;
 
   const stop = () => {
@@ -58,7 +60,7 @@ export function createProgress(options: ProgressOptions = {}): Progress {
       if (work === undefined) return;
       work.done = Math.max(work.done, Math.min(done, work.total));
       const elapsed = now() - work.startedAt;
-      if (elapsed < SILENT_MS || work.total <= 0) return;
+      if (elapsed < silentMs || work.total <= 0) return;
       if (stream.isTTY) drawBar(work, stream, elapsed);
       else writeLine(work, stream, now());
     },

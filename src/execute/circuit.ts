@@ -14,8 +14,10 @@ import type { NativeBinding } from "../native/binding.ts";
 import { type RunOptions, withControl } from "../native/control.ts";
 import { loadEngine } from "../native/load.ts";
 import type { ParameterChoice } from "../parameters/choice.ts";
+import type { EncodingPlan } from "../parameters/encoding-plan.ts";
 import { checkCodes } from "../quantization/check.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
+import { countOverflows } from "./overflow.ts";
 import { Server } from "./server.ts";
 import { type SimulationOptions, simulate } from "./simulate.ts";
 import { type Statistics, statisticsOf } from "./statistics.ts";
@@ -27,6 +29,7 @@ export interface CompiledParts {
   readonly programBytes: Uint8Array;
   readonly spec: ClientSpec;
   readonly choice: ParameterChoice;
+  readonly plan: EncodingPlan;
 }
 
 /** A compiled circuit with, once generated, its keys. Methods without `Async` block the thread. */
@@ -36,7 +39,7 @@ export class FheCircuit {
   #client: Client | null = null;
   #server: Server | null = null;
   #hasKeys = false;
-  /** Overflows of the last simulation: lookups whose input left the interval that the parameters were made for. */
+  /** Overflows of the last simulation: clear integers beyond the interval that the parameters were made for. */
   overflows = 0;
 
   constructor(parts: CompiledParts) {
@@ -65,17 +68,19 @@ export class FheCircuit {
     this.#hasKeys = true;
   }
 
-  /** The same off this thread, with progress and cancellation. Returns the evaluation keys as sent. */
-  async keygenAsync(options: RunOptions & KeygenOptions = {}): Promise<Uint8Array> {
+  /**
+   * The same off this thread, with progress and cancellation. Returns the evaluation keys as sent, or null when there were
+   * keys. A call that fails or is cancelled leaves no keys behind.
+   */
+  async keygenAsync(options: RunOptions & KeygenOptions = {}): Promise<Uint8Array | null> {
+    if (this.#hasKeys && !options.force) return null;
     const engine: NativeBinding = loadEngine();
+    this.#hasKeys = false;
     this.client.generateKey(options.seed);
     const bytes = await withControl(engine, options, (control) =>
       this.client.evaluationKeys(control),
     );
-    await this.server.loadKeys(
-      bytes,
-      options.threads === undefined ? {} : { threads: options.threads },
-    );
+    await this.server.loadKeys(bytes, options);
     this.#hasKeys = true;
     return bytes;
   }
@@ -97,9 +102,8 @@ export class FheCircuit {
     return this.client.encrypt(tensorsOf(codes));
   }
 
-  /** Runs on encrypted inputs. */
+  /** Runs on encrypted inputs, which only a client with this circuit's keys can have made. */
   run(inputs: Uint8Array, threads = 0): Uint8Array {
-    this.keygen();
     return this.server.runSync(inputs, threads);
   }
 
@@ -136,12 +140,10 @@ export class FheCircuit {
     const { spec, program } = this.parts;
     const tensors = tensorsOf(codes);
     checkCodes(spec.inputs, tensors);
-    this.overflows = 0;
+    this.overflows = countOverflows(this.parts.circuit, this.parts.plan, spec.outputs, tensors);
     const results = splitRows(tensors).map((row) => {
       const inputs = row.map((input, i) => encodeCodes(spec.inputs[i], input));
-      const { outputs, overflows } = simulate(program, inputs, options);
-      this.overflows += overflows;
-      return decodeOutputs(spec, outputs);
+      return decodeOutputs(spec, simulate(program, inputs, options));
     });
     return oneOrAll<T>(joinRows(results));
   }

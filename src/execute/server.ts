@@ -5,7 +5,9 @@
  */
 import { SottoError } from "../errors.ts";
 import type { NativeBinding, NativeProgram, NativeServerKey } from "../native/binding.ts";
+import { peekPayload } from "../format/blob.ts";
 import { type RunOptions, withControl } from "../native/control.ts";
+import { PARAMETERS_BYTES } from "../parameters/encoding.ts";
 
 /** Runs one program for one key at a time. */
 export class Server {
@@ -18,8 +20,7 @@ export class Server {
   constructor(programBytes: Uint8Array, engine: NativeBinding) {
     this.#engine = engine;
     this.#program = engine.parseProgram(programBytes);
-    // The payload starts with the parameters block, right behind the 80-byte header (docs/format.md).
-    this.#parameters = programBytes.slice(80, 128);
+    this.#parameters = peekPayload(programBytes, PARAMETERS_BYTES); // a program starts with its parameters
   }
 
   /** 16 bytes that inputs must carry. */

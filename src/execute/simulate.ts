@@ -1,7 +1,7 @@
 /**
  * Simulation: the program itself, run on plaintext phases. Without noise it gives exactly what the encrypted program
  * gives, overflow included; with noise every decision gets a gaussian error of the predicted standard deviation.
- * Phases are float64 fractions of the torus and are not reduced, so that leaving a table's half torus shows.
+ * Phases are float64 fractions of the torus.
  * @module
  */
 import type { LinearInstruction, LookupInstruction, Program } from "../lower/program.ts";
@@ -13,37 +13,26 @@ export interface SimulationOptions {
   readonly random?: () => number;
 }
 
-export interface Simulation {
-  /** Phases of each output, as torus integers. */
-  readonly outputs: readonly BigUint64Array[];
-  /** Lookups whose input left the lower half of the torus: their result is negated nonsense. */
-  readonly overflows: number;
-}
-
-/** Runs a program on torus plaintexts, one array per input. */
+/** Runs a program on torus plaintexts, one array per input; returns the phases of each output. */
 export function simulate(
   program: Program,
   inputs: readonly BigUint64Array[],
   { noise = true, random = Math.random }: SimulationOptions = {},
-): Simulation {
+): BigUint64Array[] {
   const gauss = noise ? gaussian(random) : () => 0;
   const tensors: Float64Array[] = inputs.map((input) => Float64Array.from(input, signedFraction));
-  let overflows = 0;
   for (const instruction of program.instructions) {
     if (instruction.kind === "linear") {
       tensors.push(simulateLinear(instruction, tensors));
       continue;
     }
-    const result = simulateLookup(instruction, tensors[instruction.operand], program, gauss);
-    overflows += result.overflows;
-    tensors.push(result.values);
+    tensors.push(simulateLookup(instruction, tensors[instruction.operand], program, gauss));
   }
-  const outputs = program.outputs.map((id, i) =>
+  return program.outputs.map((id, i) =>
     BigUint64Array.from(tensors[id], (phase) =>
       toTorusInteger(phase + gauss() * program.outputNoiseStd[i]),
     ),
   );
-  return { outputs, overflows };
 }
 
 const TORUS = 2 ** 64;
@@ -98,36 +87,21 @@ function simulateLookup(
   source: Float64Array,
   { parameters }: Program,
   gauss: () => number,
-): { readonly values: Float64Array; readonly overflows: number } {
+): Float64Array {
   const { boxes, starts, values, offsets, sources, tableOf, noiseStd, extensionLog } = lookup;
   const size = parameters.polynomialSize * 2 ** extensionLog;
   const shift = signedFraction(lookup.outputOffset);
   const out = new Float64Array(sources.length);
-  // A table of one box is a sign: both halves of the torus are meant.
-  const usesWholeTorus = boxes === 1;
-  let overflows = 0;
   for (let i = 0; i < sources.length; i++) {
     const table = tableOf[i];
-    const clean = source[sources[i]] + signedFraction(offsets[table]);
-    const phase = nearZero(clean, usesWholeTorus) + gauss() * noiseStd[i];
-    const coefficient = Math.floor(phase * 2 * size);
-    if (!usesWholeTorus && (coefficient < 0 || coefficient >= size)) overflows++;
-    const reduced = ((coefficient % (2 * size)) + 2 * size) % (2 * size);
-    const isNegated = reduced >= size;
-    const box = boxAt(starts, table * boxes, boxes, isNegated ? reduced - size : reduced);
+    const phase = source[sources[i]] + signedFraction(offsets[table]) + gauss() * noiseStd[i];
+    const coefficient = Math.floor((phase - Math.floor(phase)) * 2 * size) % (2 * size);
+    const isNegated = coefficient >= size;
+    const box = boxAt(starts, table * boxes, boxes, isNegated ? coefficient - size : coefficient);
     const value = signedFraction(values[table * boxes + box]);
     out[i] = (isNegated ? -value : value) + shift;
   }
-  return { values: out, overflows };
-}
-
-/**
- * Offsets are torus integers, known modulo 1 only: brings the phase to the turn in which a table's half torus lies.
- * A bit extraction's amplified phase has lost its turn altogether.
- */
-function nearZero(phase: number, usesWholeTorus: boolean): number {
-  if (usesWholeTorus) return phase - Math.floor(phase);
-  return phase - Math.floor(phase + 0.25);
+  return out;
 }
 
 /** Index of the last box that starts at or before the coefficient. */

@@ -4,6 +4,7 @@
  */
 import { bitWidth } from "../circuit/interval.ts";
 import type { Circuit } from "../circuit/ir.ts";
+import { FRAME_BYTES } from "../format/blob.ts";
 import type { ClientSpec } from "../format/client-spec.ts";
 import type { Program } from "../lower/program.ts";
 import type { ParameterChoice } from "../parameters/choice.ts";
@@ -34,9 +35,6 @@ export interface Statistics extends CircuitStatistics {
   readonly predictedMs: number;
   readonly parameters: CryptoParameters;
 }
-
-/** Header and digest of every blob (docs/format.md). */
-const FRAME_BYTES = 112;
 
 /** Counts of a bounded circuit. */
 export function circuitStatistics({ values }: Circuit): CircuitStatistics {

@@ -22,6 +22,9 @@ const VERSION = 1;
 const HEADER = 80;
 const DIGEST = 32;
 
+/** Bytes of a blob around its payload. */
+export const FRAME_BYTES: number = HEADER + DIGEST;
+
 export interface BlobHeader {
   readonly kind: BlobKindName;
   /** 32 bytes. */
@@ -85,6 +88,11 @@ export function decodeBlob(
     modelId: bytes.slice(56, 72),
   };
   return { header, payload: bytes.slice(HEADER, HEADER + available) };
+}
+
+/** The first bytes of a payload, unchecked: for a reader that hands the whole blob on to be checked. */
+export function peekPayload(bytes: Uint8Array, length: number): Uint8Array {
+  return bytes.slice(HEADER, HEADER + length);
 }
 
 /** Lower-case hexadecimal of an id. */

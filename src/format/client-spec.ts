@@ -30,9 +30,9 @@ export interface ClientSpec {
   readonly modelId: Uint8Array;
   readonly inputs: readonly ClientPort[];
   readonly outputs: readonly ClientPort[];
-  /** Largest failure probability of one lookup or output, and of an inference, as base 2 logarithms. */
+  /** Bound on the failure probability of one lookup or output, and what an inference reaches; base 2 logarithms. */
   readonly log2PError: number;
-  readonly log2GlobalPError: number;
+  readonly log2FailureProbability: number;
 }
 
 const MAX_BYTES = 64 << 20;
@@ -43,7 +43,7 @@ export function encodeClientSpec(spec: ClientSpec): Uint8Array {
     format: 1,
     parameters: parametersToJson(spec.parameters),
     log2PError: logarithmToJson(spec.log2PError),
-    log2GlobalPError: logarithmToJson(spec.log2GlobalPError),
+    log2FailureProbability: logarithmToJson(spec.log2FailureProbability),
     inputs: spec.inputs.map(portToJson),
     outputs: spec.outputs.map(portToJson),
   };
@@ -113,10 +113,10 @@ export function decodeClientSpec(bytes: Uint8Array): ClientSpec {
   return {
     parameters,
     modelId: header.modelId,
-    inputs: root.field("inputs").list().map(readInput),
-    outputs: root.field("outputs").list().map(readPort),
+    inputs: readPorts(root.field("inputs"), readInput),
+    outputs: readPorts(root.field("outputs"), readPort),
     log2PError: root.field("log2PError").logarithm(),
-    log2GlobalPError: root.field("log2GlobalPError").logarithm(),
+    log2FailureProbability: root.field("log2FailureProbability").logarithm(),
   };
 }
 
@@ -221,6 +221,13 @@ function readParameters(reader: Reader): CryptoParameters {
     glweNoiseStd: reader.field("glweNoiseStd").number(),
   });
   return decodeParameters(block);
+}
+
+/** Every model has an input and an output. */
+function readPorts(reader: Reader, read: (port: Reader) => ClientPort): ClientPort[] {
+  const ports = reader.list();
+  if (ports.length === 0) throw bad("client spec ports", "expected at least one, got none");
+  return ports.map(read);
 }
 
 /** Inputs are quantized with one zero point for all elements. */

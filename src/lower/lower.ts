@@ -13,7 +13,7 @@ import {
 } from "../parameters/constraints.ts";
 import type { ParameterChoice } from "../parameters/choice.ts";
 import type { EncodingPlan } from "../parameters/encoding-plan.ts";
-import { decisionVariance, linearVariance } from "../parameters/noise.ts";
+import { decisionVariance } from "../parameters/noise.ts";
 import { gatherWindows } from "../tensor/conv.ts";
 import { expand } from "../tensor/strided.ts";
 import { float64, sizeOf } from "../tensor/tensor.ts";
@@ -363,10 +363,4 @@ function inOrder(context: Context, id: ValueId): TensorId {
   const located = context.located[id];
   if (located.order === null) return located.tensor;
   return emitScaled(context, located, sizeOf(context.circuit.values[id].shape), 1, 0n).tensor;
-}
-
-/** Noise of an output's elements at decryption, worst first; for reports. */
-export function outputVariance(choice: ParameterChoice, constraint: CircuitConstraint): number {
-  const { inputNorm, lookupNorm } = constraint;
-  return linearVariance(choice.parameters, { inputNorm, lookupNorm });
 }

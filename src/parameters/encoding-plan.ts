@@ -4,7 +4,14 @@
  * @module
  */
 import type { Interval } from "../circuit/interval.ts";
-import { type Circuit, type Grid, type ValueId, gridOf, valueId } from "../circuit/ir.ts";
+import {
+  type Circuit,
+  type Grid,
+  type ValueId,
+  gridOf,
+  valueId,
+  type TableEncoding,
+} from "../circuit/ir.ts";
 import { SottoError } from "../errors.ts";
 import { requireBounds } from "../passes/infer-bounds.ts";
 
@@ -29,6 +36,8 @@ export interface EncodingPlan {
 }
 
 const HALF_TORUS = 2n ** 63n;
+/** Scales are whole numbers of 2^-64, so that boxes fit up to this share of one. */
+const ROUNDING = 1e-6;
 /** An output may use the whole torus; a quarter of its range on either side is headroom for unseen rows. */
 const OUTPUT_HEADROOM = 1.5;
 
@@ -61,14 +70,14 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
   const boundsOf = (id: ValueId): Interval => requireBounds(circuit.values[id])[kind];
   circuit.values.forEach(({ op, inputs, name }) => {
     if (op.kind === "table") {
-      const { step, count } = boxesNeeded(
+      const { units, count } = boxesNeeded(
         gridOf(op.encoding),
         op.encoding,
         boundsOf(inputs[0]),
         kind,
       );
       if (count > MAX_BOXES) throw tooWide(name, count, kind);
-      demand(inputs[0], step * count, op.encoding.kind === "rounded");
+      demand(inputs[0], units, op.encoding.kind === "rounded");
     }
     if (op.kind === "extractBit") demand(inputs[0], 1, true);
   });
@@ -85,10 +94,7 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
   circuit.values.forEach(({ op, inputs }, i) => {
     if (op.kind !== "table") return;
     const grid = gridOf(op.encoding);
-    placements.set(
-      valueId(i),
-      place(grid, op.encoding.kind, boundsOf(inputs[0]), scales[inputs[0]]),
-    );
+    placements.set(valueId(i), place(grid, boundsOf(inputs[0]), scales[inputs[0]]));
   });
   return { scales, placements, outputTolerance };
 }
@@ -123,36 +129,51 @@ function tieScales(circuit: Circuit): (id: ValueId) => number {
   return root;
 }
 
-/** Boxes that the interval touches; calibrated bounds take the next power of two and keep the rest as headroom. */
+/**
+ * What a table asks of the half torus. Calibrated bounds take the next power of two of boxes and keep the rest as headroom.
+ * Both ends of the interval need half a step of room, or noise would read the other end's value, negated.
+ */
 function boxesNeeded(
   grid: Grid,
-  encoding: { readonly kind: string; readonly steps?: number },
+  encoding: TableEncoding,
   { lo, hi }: Interval,
   kind: "calibrated" | "guaranteed",
-): { readonly step: number; readonly count: number } {
-  if (encoding.steps !== undefined) return { step: grid.step, count: encoding.steps };
+): { readonly units: number; readonly count: number } {
+  const { step } = grid;
+  if (encoding.kind === "fit") return { units: step * encoding.steps, count: encoding.steps };
   const touched = boxOf(grid, hi) - boxOf(grid, lo) + 1;
-  const isExact = encoding.kind === "rounded";
-  const count = kind === "calibrated" || isExact ? 2 ** Math.ceil(Math.log2(touched)) : touched;
-  return { step: grid.step, count };
+  const isPadded = kind === "calibrated" || encoding.kind === "rounded";
+  const count = isPadded ? 2 ** Math.ceil(Math.log2(touched)) : touched;
+  const guarded = encoding.kind === "approximate" ? hi - lo + step : touched * step;
+  return { units: Math.max(isPadded ? count * step : 0, guarded), count };
 }
 
 function boxOf(grid: Grid, x: number): number {
   return Math.floor((x - grid.origin) / grid.step);
 }
 
-/** Centres the boxes that the interval needs among those that fit. */
-function place(grid: Grid, kind: string, { lo, hi }: Interval, scale: bigint): Placement {
-  const capacity = Number(HALF_TORUS) / Number(scale) / grid.step;
-  const boxes = Math.max(1, Math.floor(capacity + 1e-6));
+/**
+ * Lays boxes on the half torus: whole ones with the interval in their middle if both ends then have half a step of room,
+ * otherwise the interval is centred and the boxes at the ends are cut.
+ */
+function place(grid: Grid, { lo, hi }: Interval, scale: bigint): Placement {
+  const { origin, step } = grid;
+  const capacity = Number(HALF_TORUS) / Number(scale) / step;
+  const whole = Math.max(1, Math.floor(capacity + ROUNDING));
   const low = boxOf(grid, lo);
-  const touched = boxOf(grid, hi) - low + 1;
-  const firstBox = low - Math.floor((boxes - touched) / 2);
-  const unused = Math.max(0, capacity - boxes) * grid.step;
-  const slack = unused < 1e-5 * grid.step ? 0 : unused;
-  if (touched > boxes)
-    throw new Error(`internal: a ${kind} table needs ${touched} boxes, has ${boxes}`);
-  return { grid, firstBox, boxes, zero: grid.origin + firstBox * grid.step - slack / 2 };
+  const spare = whole - (boxOf(grid, hi) - low + 1);
+  const middle = ((lo + hi) / 2 - origin) / step;
+  const before = Math.min(Math.max(0, Math.round(low + whole / 2 - middle)), Math.max(0, spare));
+  const slack = capacity - whole < ROUNDING ? 0 : ((capacity - whole) * step) / 2;
+  const zero = origin + (low - before) * step - slack;
+  const room = Math.min(lo - zero, zero + capacity * step - hi);
+  if (spare >= 0 && room >= step / 2 - step * ROUNDING) {
+    return { grid, firstBox: low - before, boxes: whole, zero };
+  }
+  const centred = (lo + hi) / 2 - (capacity * step) / 2;
+  const firstBox = boxOf(grid, centred);
+  const last = boxOf(grid, centred + capacity * step * (1 - ROUNDING));
+  return { grid, firstBox, boxes: last - firstBox + 1, zero: centred };
 }
 
 /** A circuit that rounds approximately promises its outputs to one part in as many steps as its finest table has. */

@@ -10,9 +10,12 @@ import type { CryptoParameters, Decomposition } from "./parameters.ts";
 /** Size of the block. */
 export const PARAMETERS_BYTES = 48;
 
-/** Limits of what an engine accepts, far above what the search can return. */
-const MAX_DIMENSION = 1 << 20;
-const MAX_POLYNOMIAL_SIZE = 1 << 17;
+/** The engine's limits (crates/engine/src/parameters.rs), above what the search can return. */
+const MAX_LWE_DIMENSION = 4096;
+const MAX_GLWE_DIMENSION = 8;
+const MIN_POLYNOMIAL_SIZE = 256;
+const MAX_BIG_DIMENSION = 1 << 17;
+const MAX_DIGIT_BITS = 62;
 
 /** The block of a parameter set. */
 export function encodeParameters(p: CryptoParameters): Uint8Array {
@@ -63,19 +66,21 @@ export function decodeParameters(bytes: Uint8Array): CryptoParameters {
 
 function checkDimensions(p: CryptoParameters): void {
   const { lweDimension: n, glweDimension: k, polynomialSize: size } = p;
-  if (n > MAX_DIMENSION) bad(`LWE dimension ${n} is over ${MAX_DIMENSION}`);
-  if (size < 2 || size > MAX_POLYNOMIAL_SIZE || (size & (size - 1)) !== 0) {
+  if (n > MAX_LWE_DIMENSION) bad(`LWE dimension ${n} is over ${MAX_LWE_DIMENSION}`);
+  if (size < MIN_POLYNOMIAL_SIZE || size > MAX_BIG_DIMENSION || (size & (size - 1)) !== 0) {
     bad(
-      `expected a polynomial size that is a power of two up to ${MAX_POLYNOMIAL_SIZE}, got ${size}`,
+      `expected a polynomial size that is a power of two from ${MIN_POLYNOMIAL_SIZE} to ${MAX_BIG_DIMENSION}, got ${size}`,
     );
   }
-  if (k < 1 || k * size > MAX_DIMENSION) bad(`GLWE dimension ${k} is out of range`);
+  if (k < 1 || k > MAX_GLWE_DIMENSION || k * size > MAX_BIG_DIMENSION) {
+    bad(`GLWE dimension ${k} is out of range`);
+  }
 }
 
 function checkDecomposition(name: string, digits: Decomposition, hasLookups: boolean): void {
   const { baseLog, level } = digits;
   const valid = hasLookups
-    ? baseLog >= 1 && level >= 1 && baseLog <= 64 && level <= 64 && baseLog * level <= 64
+    ? baseLog >= 1 && level >= 1 && baseLog * level <= MAX_DIGIT_BITS
     : baseLog === 0 && level === 0;
   if (!valid) bad(`${name} decomposition of ${level} levels of ${baseLog} bits`);
 }

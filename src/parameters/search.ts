@@ -73,19 +73,19 @@ function searchGlobal(
   let tight = splitFailure(log2Global, Math.max(1, total));
   let loose = log2Global;
   let best: ParameterChoice | null = null;
-  const accept = (log2Bound: number): boolean => {
+  const attempt = (log2Bound: number): "met" | "missed" | "impossible" => {
     const choice = search(log2Bound);
-    if (choice === null) return false;
-    if (choice.log2GlobalFailure > log2Global) return false;
+    if (choice === null) return "impossible";
+    if (choice.log2GlobalFailure > log2Global) return "missed";
     if (best === null || choice.predictedNanoseconds < best.predictedNanoseconds) best = choice;
-    return true;
+    return "met";
   };
-  if (accept(loose)) return best;
-  accept(tight);
+  if (attempt(loose) === "met") return best;
+  attempt(tight);
   for (let round = 0; round < GLOBAL_ROUNDS && loose - tight > 1e-3; round++) {
     const middle = (tight + loose) / 2;
-    if (accept(middle)) tight = middle;
-    else loose = middle;
+    if (attempt(middle) === "missed") loose = middle;
+    else tight = middle; // met: a looser bound may be cheaper; impossible: only a looser one has parameters
   }
   return best;
 }

@@ -9,12 +9,14 @@ import { composeTables } from "./compose-tables.ts";
 import { expandExactRounding } from "./expand-exact-rounding.ts";
 import { fuseTables } from "./fuse-tables.ts";
 import { type BoundsContext, inferBounds } from "./infer-bounds.ts";
+import { shareValues } from "./share-values.ts";
 
 /** Runs every pass and checks the circuit after each. */
 export function runPasses(built: Circuit, context: BoundsContext): Circuit {
   verify(built, "built");
   const rewritten = [
     fuseTables, // a float region with one integer producer becomes one table
+    shareValues, // equal tables of one value become one
     absorbRounding, // a rounding becomes the input grid of the table that reads it
     composeTables, // a table that only feeds another table disappears into it
   ].reduce((circuit, pass) => {

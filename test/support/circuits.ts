@@ -2,6 +2,7 @@
  * Small circuits made by hand, and the whole way from a circuit to simulated answers.
  * @module
  */
+import { countOverflows } from "../../src/execute/overflow.ts";
 import { CircuitBuilder } from "../../src/circuit/builder.ts";
 import type { Circuit, TableEncoding, TableOp } from "../../src/circuit/ir.ts";
 import { decodeOutputs } from "../../src/client/client.ts";
@@ -84,12 +85,12 @@ export function lowerCircuit(
     modelId: new Uint8Array(16),
     ...clientPorts(ports, circuit, plan, bounds),
     log2PError: choice.log2Bound,
-    log2GlobalPError: choice.log2GlobalFailure,
+    log2FailureProbability: choice.log2GlobalFailure,
   };
   const run: LoweredCircuit["run"] = (codes) => {
     const plaintexts = codes.map((tensor, i) => encodeCodes(spec.inputs[i], tensor));
-    const { outputs, overflows } = simulate(program, plaintexts, { noise: false });
-    return { outputs: decodeOutputs(spec, outputs), overflows };
+    const outputs = decodeOutputs(spec, simulate(program, plaintexts, { noise: false }));
+    return { outputs, overflows: countOverflows(circuit, plan, spec.outputs, codes) };
   };
   return { circuit, program, spec, run };
 }

@@ -125,14 +125,14 @@ describe("a client spec", () => {
     ["with one input", spec],
     ["without lookups, and a zero point per output", leveled.circuit.parts.spec],
     ["with two inputs", two.circuit.parts.spec],
-    ["that never fails", { ...spec, log2PError: -Infinity, log2GlobalPError: -Infinity }],
+    ["that never fails", { ...spec, log2PError: -Infinity, log2FailureProbability: -Infinity }],
   ] as const)("%s comes back whole", (_, original: ClientSpec) => {
     const encoded = encodeClientSpec(original);
     const decoded = decodeClientSpec(encoded);
     expect(decoded.parameters).toEqual(original.parameters);
     expect(decoded.modelId).toEqual(original.modelId);
     expect(decoded.log2PError).toBe(original.log2PError);
-    expect(decoded.log2GlobalPError).toBe(original.log2GlobalPError);
+    expect(decoded.log2FailureProbability).toBe(original.log2FailureProbability);
     for (const side of ["inputs", "outputs"] as const) {
       expect(decoded[side]).toHaveLength(original[side].length);
       decoded[side].forEach((port, i) => {

@@ -85,7 +85,7 @@ describe("tables", () => {
       [rows([1, 2], { lo: 0, hi: 7 })],
     );
     const lookups = program.instructions.filter(({ kind }) => kind === "lookup");
-    expect(lookups.map((lookup) => (lookup as LookupInstruction).boxes)).toEqual([56, 7]);
+    expect(lookups.map((lookup) => (lookup as LookupInstruction).boxes)).toEqual([50, 7]);
   });
 
   test("a value that a table and an output read keeps the finer scale of the two", () => {
