@@ -3,6 +3,9 @@
  * @module
  */
 import { tensorsOf } from "../tensor/list.ts";
+import { setImmediate } from "node:timers/promises";
+import { SottoError } from "../errors.ts";
+import { joinRows, splitRows } from "../execute/circuit.ts";
 import type { CompiledModule } from "../execute/module.ts";
 import { circuitStatistics } from "../execute/statistics.ts";
 import { type QuantizedModule } from "../quantization/module.ts";
@@ -13,6 +16,7 @@ import { readTensors, runEncrypted, threadsOf, type EncryptedRun } from "./model
 import type { PredictOptions } from "./options.ts";
 import { costJson, outputsText, quantizerJson, summaryText, writeJson } from "./output.ts";
 import type { Timings } from "./output.ts";
+import { createProgress } from "./progress.ts";
 
 /** What a mode gives: codes in and out, and the model behind them. */
 interface Prediction {
@@ -78,11 +82,36 @@ async function predictCompiled(
     await prepareKeys(compiled, options.keys, run);
     return { module, compiled, codes, answers: await runEncrypted(compiled, codes, run) };
   }
-  const start = performance.now();
-  const answers = tensorsOf(circuit.simulate<Tensor[]>(codes));
-  run.timings.runMs.push(performance.now() - start);
-  if (circuit.overflows > 0) {
-    process.stderr.write(`note: ${circuit.overflows} lookups left the calibrated interval\n`);
-  }
+  const answers = await simulateRows(compiled, codes, run);
   return { module, compiled, codes, answers };
+}
+
+/** Row by row, so that progress shows and Ctrl-C is heard. */
+async function simulateRows(
+  { circuit }: CompiledModule,
+  codes: readonly Tensor[],
+  { signal, timings }: EncryptedRun,
+): Promise<Tensor[]> {
+  const rows = splitRows(codes);
+  const progress = createProgress();
+  progress.start("simulated runs", rows.length);
+  const results: Tensor[][] = [];
+  let overflows = 0;
+  try {
+    for (const [index, row] of rows.entries()) {
+      const start = performance.now();
+      results.push(tensorsOf(circuit.simulate<Tensor[]>(row)));
+      timings.runMs.push(performance.now() - start);
+      overflows += circuit.overflows;
+      progress.update(index + 1);
+      await setImmediate();
+      if (signal.aborted) throw new SottoError("CANCELLED", "simulate", "the run was cancelled");
+    }
+  } finally {
+    progress.stop();
+  }
+  if (overflows > 0) {
+    process.stderr.write(`note: ${overflows} integers left the calibrated interval\n`);
+  }
+  return joinRows(results);
 }

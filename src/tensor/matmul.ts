@@ -1,7 +1,7 @@
 /**
  * Matrix product. A float32 product accumulates in the order of the terms, rounding to float32 after each (the product of
- * two float32 is exact in double precision, so each step is a fused multiply-add); any other product is in double
- * precision, which is exact for integers.
+ * two float32 is exact in double precision, so each step is a fused multiply-add but for a double rounding that one step in
+ * 2^28 or so shows); any other product is in double precision, which is exact for integers.
  * @module
  */
 import { SottoError } from "../errors.ts";
