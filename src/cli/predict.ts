@@ -76,7 +76,7 @@ async function predictCompiled(
   run: EncryptedRun,
 ): Promise<Prediction> {
   const compiled = await compileModel(options, run.timings);
-  const { module, circuit } = compiled;
+  const { module } = compiled;
   const codes = tensorsOf(module.quantizeInput<Tensor[]>(rows));
   if (options.mode === "encrypted") {
     await prepareKeys(compiled, options.keys, run);
