@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readTensors } from "../dist/cli/model.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const ROWS = 5;
@@ -48,21 +49,20 @@ function sotto(verb, { model, nBits, rounding }, more) {
 }
 
 /** Share of the labels that clear outputs get right; empty without labels. */
-function accuracy(setting) {
+async function accuracy(setting) {
   if (!setting.model.startsWith("digits")) return "";
   const { outputs } = sotto("predict", setting, []);
-  const bytes = readFileSync(join(root, "test", "fixtures", setting.model, "labels.npy"));
-  const labels = new Int32Array(
-    bytes.buffer.slice(bytes.byteOffset + bytes.length - 4 * outputs[0].length),
-  );
-  const right = outputs[0].filter((row, i) => row.indexOf(Math.max(...row)) === labels[i]).length;
-  return `${((100 * right) / labels.length).toFixed(1)} %`;
+  const [labels] = await readTensors([join(root, "test", "fixtures", setting.model, "labels.npy")]);
+  const right = outputs[0].filter(
+    (row, i) => row.indexOf(Math.max(...row)) === labels.data[i],
+  ).length;
+  return `${((100 * right) / labels.data.length).toFixed(1)} %`;
 }
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
 
-function row(setting) {
+async function row(setting) {
   const { model, nBits, rounding } = setting;
   const { timings, circuit, crypto, ratio, threads } = sotto("bench", setting, [
     "--limit",
@@ -72,7 +72,7 @@ function row(setting) {
     model,
     String(nBits),
     rounding ? `${rounding.method} ${rounding.nBits}` : "none",
-    accuracy(setting),
+    await accuracy(setting),
     String(circuit.tableLookups),
     seconds(timings.compileMs),
     seconds(timings.keygenMs),
@@ -103,6 +103,8 @@ const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], {
   cwd: root,
   encoding: "utf8",
 }).trim();
+const lines = [];
+for (const setting of SETTINGS) lines.push(await row(setting));
 const text = [
   "# Measured times",
   "",
@@ -111,7 +113,7 @@ const text = [
   "",
   `| ${heads.join(" | ")} |`,
   `| ${heads.map(() => "---").join(" | ")} |`,
-  ...SETTINGS.map(row),
+  ...lines,
   "",
 ].join("\n");
 writeFileSync(join(root, "bench", "RESULTS.md"), text);
