@@ -33,10 +33,13 @@ export async function writeArtifacts(
   if (verbose) process.stderr.write(`${printCircuit(circuit)}\n${printChoice(choice)}\n`);
   if (showProgram) process.stderr.write(`${printProgram(program)}\n`);
   if (onnxFile !== null) {
-    await (typeof model === "string" ? copyFile(model, onnxFile) : writeFile(onnxFile, model));
+    await writing(
+      onnxFile,
+      typeof model === "string" ? copyFile(model, onnxFile) : writeFile(onnxFile, model),
+    );
   }
   if (artifacts === null) return;
-  await mkdir(artifacts, { recursive: true });
+  await writing(artifacts, mkdir(artifacts, { recursive: true }));
   const files: Readonly<Record<string, string | Uint8Array>> = {
     "server.sotto": compiled.serverBytes,
     "client.sotto": compiled.clientBytes,
@@ -46,6 +49,19 @@ export async function writeArtifacts(
     "parameters.txt": `${printChoice(choice)}\n`,
   };
   await Promise.all(
-    Object.entries(files).map(([name, data]) => writeFile(join(artifacts, name), data)),
+    Object.entries(files).map(([name, data]) => {
+      const path = join(artifacts, name);
+      return writing(path, writeFile(path, data));
+    }),
   );
+}
+
+/** Waits for a write; what the disk refuses is the caller's to mend. */
+async function writing(path: string, write: Promise<unknown>): Promise<void> {
+  try {
+    await write;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new SottoError("BAD_ARGUMENT", path, `cannot write it: ${why}`);
+  }
 }
