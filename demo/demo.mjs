@@ -4,10 +4,11 @@
  */
 import { fileURLToPath } from "node:url";
 import { SottoError, compileOnnxModel, loadEngine, toNested } from "../dist/index.js";
-import { follow, readTensors } from "../dist/cli/model.js";
+import { follow } from "../dist/cli/model.js";
 import { median } from "../dist/cli/output.js";
 import { runToExit } from "../dist/cli/process.js";
 import { createProgress } from "../dist/cli/progress.js";
+import { readArray } from "../dist/cli/read-array.js";
 import {
   drawImage,
   formatBytes,
@@ -28,9 +29,9 @@ const path = (name) => fileURLToPath(new URL(`model/${name}`, import.meta.url));
 process.exitCode = await runToExit(demo);
 
 async function demo(signal) {
-  const [images] = await readTensors([path("test-images.npy")]);
-  const [{ data: labels }] = await readTensors([path("test-labels.npy")]);
-  const [calibration] = await readTensors([path("calibration.npy")]);
+  const images = await readArray(path("test-images.npy"));
+  const { data: labels } = await readArray(path("test-labels.npy"));
+  const calibration = await readArray(path("calibration.npy"));
   const times = { encrypt: [], run: [], decrypt: [] };
   const model = await timed(times, "compile", () =>
     compileOnnxModel(path("digits.onnx"), calibration, { ...OPTIONS, signal }),

@@ -2,6 +2,7 @@
  * What a legal quantized module is. A violation is a bug of ours, found before it becomes wrong integers.
  * @module
  */
+import { isElementwise } from "../onnx/ops/index.ts";
 import type { QuantizedModule } from "./module.ts";
 import type { QuantizedOperation } from "./operation.ts";
 import type { UniformQuantizer } from "./quantizer.ts";
@@ -42,13 +43,14 @@ function require(condition: boolean, where: string, message: string): void {
 
 /** A table has one input: a fused operation depends on one integer tensor, and that tensor exists. */
 function verifyProducers(
-  { integerProducers, isFused, rule }: QuantizedOperation,
+  { node, integerProducers, isFused, rule }: QuantizedOperation,
   known: ReadonlySet<string>,
   where: string,
 ): void {
   const count = integerProducers.size;
   require(isFused ? count === 1 : count >= 1, where, `has ${count} integer producers`);
   require(isFused === rule.canFuse(count), where, "is fused against its rule");
+  require(!isFused || isElementwise(node.opType), where, "is fused but not element-wise");
   for (const name of integerProducers) {
     require(known.has(name), where, `depends on ${name}, which is no tensor of integers`);
   }
