@@ -59,7 +59,7 @@ function hasEngine() {
     return true;
   } catch (error) {
     if (!(error instanceof SottoError) || error.code !== "NATIVE_MISSING") throw error;
-    process.stdout.write(`${error.message}\nThe digits below are simulated, not encrypted.\n`);
+    process.stdout.write("The digits below are simulated, not encrypted.\n");
     return false;
   }
 }
@@ -146,7 +146,9 @@ function summarize(model, { answers, clear, labels, times, isNative }) {
     ["failure probability of an inference", formatProbability(statistics.log2FailureProbability)],
     ["security", `${Math.floor(statistics.securityBits)} bits`],
   ];
-  process.stdout.write(`${table(["digits, read while encrypted", ""], rows)}\n`);
+  process.stdout.write(
+    `${table([isNative ? "digits, read while encrypted" : "digits, simulated", ""], rows)}\n`,
+  );
   if (right < answers.length - 1 || agree < answers.length) {
     throw new SottoError(
       "BAD_VALUE",

@@ -32,7 +32,7 @@ export async function buildQuantizedModule(
   const graph = importOnnx(await readModel(model));
   const { nBits = 8, roundingThresholdBits = null } = options;
   const quantizer = new PostTrainingAffineQuantization(nBits, graph, { roundingThresholdBits });
-  const module = quantizer.quantizeModule(...tensorsOf(calibration));
+  const module = quantizer.quantizeModule(...tensorsOf(calibration, "calibration"));
   verifyModule(module);
   return module;
 }

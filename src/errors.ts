@@ -39,3 +39,15 @@ export class SottoError extends Error {
 export function unreachable(value: never): never {
   throw new Error(`internal: unexpected value ${JSON.stringify(value)}`);
 }
+
+/** Throws BAD_ARGUMENT when an object has a key that is not among `known`: a misspelt option must not be ignored. */
+export function checkKeys(options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    throw new SottoError(
+      "BAD_ARGUMENT",
+      unknown,
+      `expected one of ${known.join(", ")}, got ${unknown}`,
+    );
+  }
+}

@@ -4,6 +4,7 @@
  */
 export { buildQuantizedModule, compileModule, compileOnnxModel } from "./compile.ts";
 export { SottoError, type ErrorCode } from "./errors.ts";
+export { readArray, readArrays, type NamedArray } from "./cli/read-array.ts";
 export { Client } from "./client/client.ts";
 export { FheCircuit, type KeygenOptions } from "./execute/circuit.ts";
 export { CompiledModule, type FheMode, type ForwardOptions } from "./execute/module.ts";

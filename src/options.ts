@@ -2,7 +2,7 @@
  * Options of the compile functions, one documented object; unknown keys and contradictions are refused.
  * @module
  */
-import { SottoError } from "./errors.ts";
+import { SottoError, checkKeys } from "./errors.ts";
 import type { NBitsOption, RoundingOption } from "./quantization/bits.ts";
 import type { SearchTarget } from "./parameters/choice.ts";
 
@@ -46,15 +46,7 @@ const KEYS: readonly (keyof CompileOptions)[] = [
 
 /** Throws BAD_ARGUMENT on an unknown option or a bad `bounds`; the other options are checked where they are used. */
 export function checkOptions(options: CompileOptions): void {
-  const known: ReadonlySet<string> = new Set(KEYS);
-  const unknown = Object.keys(options).find((key) => !known.has(key));
-  if (unknown !== undefined) {
-    throw new SottoError(
-      "BAD_ARGUMENT",
-      unknown,
-      `expected one of ${KEYS.join(", ")}, got ${unknown}`,
-    );
-  }
+  checkKeys(options, KEYS);
   const { bounds = "calibrated", artifacts = null, onnxFile = null, signal, onProgress } = options;
   check(
     "bounds",

@@ -106,6 +106,7 @@ export function summaryText(
   ];
   if (s !== null) {
     rows.push(
+      ["predicted time, one core", formatDuration(s.predictedMs)],
       ["failure probability of an inference", formatProbability(s.log2FailureProbability)],
       ["security", `${Math.floor(s.securityBits)} bits`],
       ["evaluation keys, as sent", formatBytes(s.evaluationKeyBytes)],

@@ -102,7 +102,8 @@ function addModelVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
     );
 
   const compile = verb("compile <model.onnx>", "write server.sotto, client.sotto and report.html", [
-    "compile digits.onnx --calibration cal.npy --n-bits 5 -o digits",
+    "compile digits.onnx --calibration cal.npy --n-bits 5 \\\n" +
+      '      --rounding-threshold-bits \'{"nBits": 4, "method": "fit"}\' -o digits',
   ]);
   addModelOptions(compile)
     .requiredOption("-o, --output <folder>", "where to write")
@@ -111,7 +112,8 @@ function addModelVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
     );
 
   const bench = verb("bench <model.onnx>", "time each step, beside a raw bootstrap loop", [
-    "bench digits.onnx --calibration cal.npy --input test.npy --limit 5 --threads 2",
+    "bench digits.onnx --calibration cal.npy --input test.npy --limit 5 --threads 2 --n-bits 5 \\\n" +
+      '      --rounding-threshold-bits \'{"nBits": 4, "method": "fit"}\'',
   ]);
   addRunOptions(addModelOptions(bench)).action(
     (model: string, given: CollectedModel & CollectedRun) =>
@@ -185,7 +187,10 @@ function addModelOptions(command: Command): Command {
     .option("--global-p-error <p>", "failure probability of an inference", (text) =>
       parseProbability("--global-p-error", text),
     )
-    .option("--import-qat", "the model was trained with quantization; take its quantizers");
+    .option(
+      "--import-qat",
+      "reserved for models trained with quantization; refused in this version",
+    );
 }
 
 function addRunOptions(command: Command): Command {

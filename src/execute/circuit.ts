@@ -7,7 +7,7 @@ import { Client, decodeOutputs } from "../client/client.ts";
 import { encodeCodes } from "../client/codec.ts";
 import { evaluate } from "../circuit/evaluate.ts";
 import type { Circuit } from "../circuit/ir.ts";
-import { SottoError } from "../errors.ts";
+import { SottoError, checkKeys } from "../errors.ts";
 import type { ClientSpec } from "../format/client-spec.ts";
 import type { Program } from "../lower/program.ts";
 import type { NativeBinding } from "../native/binding.ts";
@@ -60,7 +60,9 @@ export class FheCircuit {
   }
 
   /** Generates the secret key and the evaluation keys, unless there are some; `force` replaces them. */
-  keygen({ force = false, seed, threads = 0 }: KeygenOptions = {}): void {
+  keygen(options: KeygenOptions = {}): void {
+    checkKeys(options, ["force", "seed", "threads"]);
+    const { force = false, seed, threads = 0 } = options;
     if (this.#hasKeys && !force) return;
     const engine = loadEngine();
     this.client.generateKey(seed);

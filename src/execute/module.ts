@@ -3,7 +3,7 @@
  * @module
  */
 import { type TensorOrList, oneOrAll, tensorsOf } from "../tensor/list.ts";
-import { SottoError } from "../errors.ts";
+import { SottoError, checkKeys } from "../errors.ts";
 import { encodeClientSpec } from "../format/client-spec.ts";
 import type { CircuitConstraint } from "../parameters/constraints.ts";
 import { type QuantizedModule } from "../quantization/module.ts";
@@ -56,8 +56,10 @@ export class CompiledModule {
   /** Codes in, codes out. Throws BAD_DTYPE, BAD_SHAPE or BAD_VALUE; NATIVE_MISSING when executing without engine. */
   quantizedForward<T extends Tensor | readonly Tensor[] = Tensor>(
     codes: TensorOrList,
-    { fhe = "disable" }: ForwardOptions = {},
+    options: ForwardOptions = {},
   ): T {
+    checkKeys(options, ["fhe"]);
+    const { fhe = "disable" } = options;
     switch (fhe) {
       case "disable":
         return oneOrAll<T>(this.circuit.evaluate(codes));

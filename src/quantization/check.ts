@@ -106,7 +106,7 @@ export function checkCodes(
       throw new SottoError(
         "BAD_DTYPE",
         `quantized input ${input.name}`,
-        `expected int64 codes, got ${dtype}`,
+        `expected int64 codes, got ${dtype}; make them with quantizeInput first`,
       );
     }
     checkShape(input, codes[i], "quantized input");

@@ -75,7 +75,7 @@ export class QuantizedModule {
 
   /** Codes of float inputs, rows first; one tensor, or a list for several inputs. */
   quantizeInput<T extends Tensor | readonly Tensor[] = Tensor>(x: TensorOrList): T {
-    const rows = tensorsOf(x);
+    const rows = tensorsOf(x, "input");
     checkRows({ inputs: this.inputs }, rows, "input");
     return oneOrAll<T>(this.#quantize(rows));
   }

@@ -9,10 +9,10 @@ import type { Tensor, TensorLike } from "./tensor.ts";
 export type TensorOrList = TensorLike | readonly Tensor[];
 
 /** A list of tensors from what a caller may pass. */
-export function tensorsOf(x: TensorOrList): Tensor[] {
+export function tensorsOf(x: TensorOrList, where = "tensor"): Tensor[] {
   const isList = Array.isArray(x) && x.length > 0 && x.every((item) => isTensorObject(item));
   const list: readonly TensorLike[] = isList ? x : [x as TensorLike];
-  return list.map((item) => asTensor(item));
+  return list.map((item) => asTensor(item, where));
 }
 
 function isTensorObject(item: unknown): boolean {

@@ -52,11 +52,12 @@ function collect(nested: unknown, shape: readonly number[], axis: number, data: 
  * Reads a caller's tensor: a tensor as it is, a typed array with a shape (Int32Array and BigInt64Array become int64),
  * or nested lists of numbers (float64).
  */
-export function asTensor(input: TensorLike): Tensor {
+export function asTensor(input: TensorLike, where = "tensor"): Tensor {
   if (typeof input === "number" || isList(input)) return fromNested("float64", input);
   if (typeof input !== "object" || input === null || !isList(input.shape)) {
     const expected = "expected nested lists of numbers or a typed array with a shape";
-    throw new SottoError("BAD_ARGUMENT", "tensor", `${expected}, got ${typeof input}`);
+    const hint = typeof input === "string" ? "; read the file first, with readArrays" : "";
+    throw new SottoError("BAD_ARGUMENT", where, `${expected}, got ${typeof input}${hint}`);
   }
   const { shape, data } = input;
   if ("dtype" in input) return ofDType(input);
@@ -65,7 +66,8 @@ export function asTensor(input: TensorLike): Tensor {
   if (data instanceof Int32Array) return int64(shape, Float64Array.from(data));
   if (data instanceof BigInt64Array) return int64(shape, Float64Array.from(data, Number));
   const expected = "expected a Float32Array, Float64Array, Int32Array or BigInt64Array";
-  throw new SottoError("BAD_DTYPE", "tensor", `${expected} as data`);
+  const got = Object.prototype.toString.call(data).slice(8, -1);
+  throw new SottoError("BAD_DTYPE", where, `${expected} as data, got ${got}`);
 }
 
 // Array.isArray does not narrow readonly arrays.
