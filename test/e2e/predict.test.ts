@@ -215,7 +215,7 @@ describe("predict --mode simulate", () => {
     expect(got.mode).toBe("simulate");
     expect(got.quantizedOutputs).toEqual(readGolden("seed_logreg", "n3").quantized_outputs);
     expect(got.timings).toMatchObject({ keygenMs: null, encryptMs: [], decryptMs: [] });
-    expect(got.timings.runMs).toHaveLength(1);
+    expect(got.timings.runMs).toHaveLength(20);
   });
 
   test("refuses integers too wide for any parameters", async () => {
