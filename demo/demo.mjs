@@ -22,6 +22,8 @@ import {
 /** Weights and activations of 5 bits, 16 steps into each lookup: 98.9 % on the test images. */
 const OPTIONS = { nBits: 5, roundingThresholdBits: { nBits: 4, method: "fit" } };
 const SIDE = 8;
+/** In a terminal the bar shows at once; a log gets a line only for what takes long. */
+const BAR = process.stderr.isTTY ? { silentMs: 0 } : {};
 
 /** A file of the demo's model. */
 const path = (name) => fileURLToPath(new URL(`model/${name}`, import.meta.url));
@@ -65,7 +67,7 @@ function hasEngine() {
 }
 
 async function makeKeys(model, times, signal) {
-  const progress = createProgress({ silentMs: 0 });
+  const progress = createProgress(BAR);
   const onProgress = follow(progress, "generating keys");
   try {
     await timed(times, "keygen", () => model.circuit.keygenAsync({ signal, onProgress }));
@@ -78,7 +80,7 @@ async function predictEncrypted(model, image, times, signal) {
   const { circuit } = model;
   const codes = model.quantizeInput(image);
   const inputs = await timed(times, "encrypt", () => circuit.encrypt(codes));
-  const progress = createProgress({ silentMs: 0 });
+  const progress = createProgress(BAR);
   const onProgress = follow(progress, "encrypted inference");
   try {
     const outputs = await timed(times, "run", () =>
