@@ -8,20 +8,12 @@ import { encodeProgram } from "../../src/format/program.ts";
 import type { Program } from "../../src/lower/program.ts";
 import type { NativeClientKey, NativeProgram, NativeServerKey } from "../../src/native/binding.ts";
 import { loadEngine } from "../../src/native/load.ts";
+import { FOUR_BITS } from "../support/parameters.ts";
 import { encodeParameters } from "../../src/parameters/encoding.ts";
 import type { CryptoParameters } from "../../src/parameters/parameters.ts";
 import { minimalNoiseStd } from "../../src/parameters/security.ts";
 
-const cryptoParameters: CryptoParameters = {
-  lweDimension: 822,
-  glweDimension: 2,
-  polynomialSize: 1024,
-  bootstrap: { baseLog: 23, level: 1 },
-  keyswitch: { baseLog: 3, level: 5 },
-  lweNoiseStd: minimalNoiseStd(822),
-  glweNoiseStd: minimalNoiseStd(2048),
-};
-const parameters = encodeParameters(cryptoParameters);
+const parameters = encodeParameters(FOUR_BITS);
 
 /** Codes 0 .. 15 of a 4-bit table fill the lower half of the torus; a code sits in the middle of its box. */
 const BITS = 4;
@@ -33,7 +25,7 @@ const decode = (phase: bigint): number =>
 function squaresOfSums(): Program {
   const boxes = 1 << BITS;
   return {
-    parameters: cryptoParameters,
+    parameters: FOUR_BITS,
     inputs: [3],
     instructions: [
       {
@@ -137,7 +129,7 @@ describe("a program with a lookup", () => {
     expect(() => engine.runSync(program, serverKey, elsewhere, control)).toThrow(
       refused("WRONG_MODEL"),
     );
-    const others = encodeParameters({ ...cryptoParameters, lweDimension: 823 });
+    const others = encodeParameters({ ...FOUR_BITS, lweDimension: 823 });
     expect(() => engine.loadServerKeySync(evaluationKeys, others, control)).toThrow(
       refused("WRONG_PARAMETERS"),
     );
@@ -171,7 +163,7 @@ test("a seed makes the secret key reproducible, and nothing else", () => {
 });
 
 test("parameters below 128 bits of security are refused", () => {
-  const weak = encodeParameters({ ...cryptoParameters, lweNoiseStd: minimalNoiseStd(830) });
+  const weak = encodeParameters({ ...FOUR_BITS, lweNoiseStd: minimalNoiseStd(830) });
   expect(() => engine.generateClientKey(weak)).toThrow(
     expect.objectContaining({ code: "WRONG_PARAMETERS" }),
   );
@@ -179,7 +171,7 @@ test("parameters below 128 bits of security are refused", () => {
 
 test("a program without lookups needs no evaluation keys", () => {
   const levelled: CryptoParameters = {
-    ...cryptoParameters,
+    ...FOUR_BITS,
     lweDimension: 0,
     bootstrap: { baseLog: 0, level: 0 },
     keyswitch: { baseLog: 0, level: 0 },

@@ -2,25 +2,15 @@
  * The security gate: spot values of the curves, and what it refuses.
  * @module
  */
+import { FOUR_BITS } from "../../support/parameters.ts";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { CryptoParameters } from "../../../src/parameters/parameters.ts";
 import {
   minimalNoiseStd,
   parameterSecurityBits,
   securityBits,
   verifySecurity,
 } from "../../../src/parameters/security.ts";
-
-const SECURE: CryptoParameters = {
-  lweDimension: 822,
-  glweDimension: 2,
-  polynomialSize: 1024,
-  bootstrap: { baseLog: 23, level: 1 },
-  keyswitch: { baseLog: 3, level: 5 },
-  lweNoiseStd: minimalNoiseStd(822),
-  glweNoiseStd: minimalNoiseStd(2048),
-};
 
 describe("the 128-bit curve", () => {
   test.each([
@@ -77,23 +67,23 @@ describe("security in bits", () => {
   });
 
   test("of a parameter set is that of its weaker key", () => {
-    const stronger = { ...SECURE, lweNoiseStd: SECURE.lweNoiseStd * 1.3 };
+    const stronger = { ...FOUR_BITS, lweNoiseStd: FOUR_BITS.lweNoiseStd * 1.3 };
     expect(parameterSecurityBits(stronger)).toBeCloseTo(128, 6);
   });
 });
 
 describe("the gate", () => {
   test("accepts parameters on the curve", () => {
-    expect(() => verifySecurity(SECURE)).not.toThrow();
+    expect(() => verifySecurity(FOUR_BITS)).not.toThrow();
   });
 
   test("accepts a single key when there are no lookups", () => {
-    expect(() => verifySecurity({ ...SECURE, lweDimension: 0, lweNoiseStd: 0 })).not.toThrow();
+    expect(() => verifySecurity({ ...FOUR_BITS, lweDimension: 0, lweNoiseStd: 0 })).not.toThrow();
   });
 
   test.each([
-    ["noise of the small key", { lweNoiseStd: SECURE.lweNoiseStd * 0.999 }, "small key of 822"],
-    ["noise of the big key", { glweNoiseStd: SECURE.glweNoiseStd * 0.999 }, "big key of 2048"],
+    ["noise of the small key", { lweNoiseStd: FOUR_BITS.lweNoiseStd * 0.999 }, "small key of 822"],
+    ["noise of the big key", { glweNoiseStd: FOUR_BITS.glweNoiseStd * 0.999 }, "big key of 2048"],
     ["a smaller small key", { lweDimension: 821 }, "small key of 821"],
     ["a small key of 450 bits", { lweDimension: 450, lweNoiseStd: 0.5 }, "more than 450"],
     ["a big key of 256 bits", { glweDimension: 1, polynomialSize: 256 }, "more than 450"],
@@ -107,6 +97,6 @@ describe("the gate", () => {
     ["infinite noise", { lweNoiseStd: Infinity }, "small key"],
     ["a dimension that is not a number", { glweDimension: Number.NaN }, "big key"],
   ])("refuses %s", (_, change, message) => {
-    expect(() => verifySecurity({ ...SECURE, ...change })).toThrow(message);
+    expect(() => verifySecurity({ ...FOUR_BITS, ...change })).toThrow(message);
   });
 });
