@@ -90,9 +90,12 @@ describe.each(Object.entries(sets))("%s", (_name, p) => {
     check(p, "keyswitch", keyswitchVariance(p));
   });
 
-  test.each([0, 1, 2, 3])("the modulus switch adds what it should at extension 2^%i", (extensionLog) => {
-    check(p, "modulusSwitch", modulusSwitchVariance(p, 2 ** extensionLog), { extensionLog });
-  });
+  test.each([0, 1, 2, 3])(
+    "the modulus switch adds what it should at extension 2^%i",
+    (extensionLog) => {
+      check(p, "modulusSwitch", modulusSwitchVariance(p, 2 ** extensionLog), { extensionLog });
+    },
+  );
 
   test("a lookup's output has the noise of the blind rotation", () => {
     check(p, "lookup", lookupVariance(p));
