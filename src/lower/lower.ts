@@ -3,7 +3,7 @@
  * Reshapes cost nothing, they only change the index map of a tensor.
  * @module
  */
-import type { Circuit, CircuitOp, CircuitValue, ValueId } from "../circuit/ir.ts";
+import type { Circuit, CircuitOp, CircuitValue, GatherOp, ValueId } from "../circuit/ir.ts";
 import { valueId } from "../circuit/ir.ts";
 import { constantShape, tabulate } from "../passes/infer-bounds.ts";
 import {
@@ -16,7 +16,7 @@ import type { EncodingPlan } from "../parameters/encoding-plan.ts";
 import { decisionVariance } from "../parameters/noise.ts";
 import { gatherWindows } from "../tensor/conv.ts";
 import { expand } from "../tensor/strided.ts";
-import { float64, sizeOf } from "../tensor/tensor.ts";
+import { type Tensor, float64, sizeOf } from "../tensor/tensor.ts";
 import { boxStarts, offsetOf, toTorus } from "./boxes.ts";
 import type {
   Instruction,
@@ -39,6 +39,8 @@ interface Context {
   readonly choice: ParameterChoice;
   readonly constraints: readonly CircuitConstraint[];
   readonly located: Located[];
+  /** Number of ciphertexts of each tensor. */
+  readonly tensorSizes: number[];
   /** Appends an instruction and returns its tensor. */
   readonly emit: (instruction: Instruction) => TensorId;
 }
@@ -55,11 +57,21 @@ export function lower(
     if (op.kind === "input") inputs[op.index] = sizeOf(shape);
   });
   const instructions: Instruction[] = [];
+  const tensorSizes = [...inputs];
   const emit = (instruction: Instruction): TensorId => {
     instructions.push(instruction);
-    return inputs.length + instructions.length - 1;
+    tensorSizes.push(sizeOfResult(instruction));
+    return tensorSizes.length - 1;
   };
-  const context: Context = { circuit, plan, choice, constraints, located: [], emit };
+  const context: Context = {
+    circuit,
+    plan,
+    choice,
+    constraints,
+    located: [],
+    tensorSizes,
+    emit,
+  };
   circuit.values.forEach((value, i) => {
     context.located.push(lowerValue(context, value, valueId(i)));
   });
@@ -71,6 +83,11 @@ export function lower(
   return { parameters: choice.parameters, inputs, instructions, outputs, outputNoiseStd };
 }
 
+function sizeOfResult(instruction: Instruction): number {
+  if (instruction.kind === "lookup") return instruction.sources.length;
+  return instruction.groups * instruction.rows * instruction.positions;
+}
+
 function lowerValue(context: Context, value: CircuitValue, id: ValueId): Located {
   const { op, inputs } = value;
   switch (op.kind) {
@@ -78,6 +95,8 @@ function lowerValue(context: Context, value: CircuitValue, id: ValueId): Located
       return { tensor: op.index, order: null };
     case "reshape":
       return context.located[inputs[0]];
+    case "gather":
+      return lowerGather(context, op, value);
     case "matmul":
       return lowerMatmul(context, op, value);
     case "conv":
@@ -204,9 +223,10 @@ function lowerSum(context: Context, value: CircuitValue, sign: 1 | -1): Located 
   const elementsA = broadcastElements(shapeA, value.shape);
   const elementsB = broadcastElements(shapeB, value.shape);
   const gather = new Int32Array(2 * positions);
+  const start = context.tensorSizes[a.tensor];
   for (let p = 0; p < positions; p++) {
     gather[2 * p] = elementOf(a, elementsA[p]);
-    gather[2 * p + 1] = sizeOf(shapeA) + elementOf(b, elementsB[p]);
+    gather[2 * p + 1] = start + elementOf(b, elementsB[p]);
   }
   const tensor = context.emit({
     kind: "linear",
@@ -253,9 +273,74 @@ function emitScaled(
   return { tensor, order: null };
 }
 
-function lowerShift(context: Context, by: number, { inputs, shape }: CircuitValue): Located {
-  const constant = toTorus(by, context.plan.scales[inputs[0]]);
-  return emitScaled(context, context.located[inputs[0]], sizeOf(shape), 1, constant);
+function lowerShift(
+  context: Context,
+  by: number | Tensor<"int64">,
+  { inputs, shape }: CircuitValue,
+): Located {
+  const scale = context.plan.scales[inputs[0]];
+  const values = typeof by === "number" ? [by] : Array.from(expand(by, shape).data);
+  const constants = BigUint64Array.from(values, (value) => toTorus(value, scale));
+  return emitUnit(context, [inputs[0]], sizeOf(shape), null, constants);
+}
+
+/** Moving within one tensor only changes the index map; joining tensors or filling in constants copies. */
+function lowerGather(context: Context, op: GatherOp, { inputs, shape }: CircuitValue): Located {
+  const [source] = inputs.map((id) => context.located[id]);
+  if (inputs.length === 1 && !op.indices.includes(-1)) {
+    return { tensor: source.tensor, order: op.indices.map((index) => elementOf(source, index)) };
+  }
+  const scale = context.plan.scales[inputs[0]];
+  const constants = BigUint64Array.from(op.indices, (index) =>
+    index < 0 ? toTorus(op.fill, scale) : 0n,
+  );
+  return emitUnit(context, inputs, sizeOf(shape), op.indices, constants);
+}
+
+/** Copies elements of values laid end to end (null: as they come; -1: none), with constants added. */
+function emitUnit(
+  context: Context,
+  inputs: readonly ValueId[],
+  count: number,
+  indices: Int32Array | null,
+  constants: BigUint64Array,
+): Located {
+  const operands = inputs.map((id) => context.located[id]);
+  const elements = laidEndToEnd(context, inputs);
+  const gather = new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    const index = indices === null ? i : indices[i];
+    gather[i] = index < 0 ? -1 : elements[index];
+  }
+  const tensor = context.emit({
+    kind: "linear",
+    operands: operands.map((operand) => operand.tensor),
+    groups: 1,
+    rows: 1,
+    positions: count,
+    terms: 1,
+    weights: Int32Array.of(1),
+    gather,
+    constants: constants.some((constant) => constant !== 0n) ? constants : new BigUint64Array(0),
+  });
+  return { tensor, order: null };
+}
+
+/** Index that each element of some values has when their tensors are laid end to end. */
+function laidEndToEnd(
+  { circuit, located, tensorSizes }: Context,
+  inputs: readonly ValueId[],
+): Int32Array {
+  let start = 0;
+  const parts = inputs.map((id) => {
+    const part = Int32Array.from(
+      { length: sizeOf(circuit.values[id].shape) },
+      (_, i) => start + elementOf(located[id], i),
+    );
+    start += tensorSizes[located[id].tensor];
+    return part;
+  });
+  return Int32Array.from(parts.flatMap((part) => [...part]));
 }
 
 /** Extension and noise of a lookup, as the parameter search left them. */

@@ -10,7 +10,7 @@ import { SottoError } from "../errors.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode } from "../onnx/graph.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
-import { QuantizedArray } from "./array.ts";
+import { quantizeConstant } from "./array.ts";
 import {
   type NBits,
   type NBitsOption,
@@ -29,7 +29,6 @@ import {
   floatResult,
 } from "./operation.ts";
 import { ruleOf } from "./ops/index.ts";
-import { isSymmetricAroundZero } from "./percentile.ts";
 import {
   type QuantizationOptions,
   UniformQuantizer,
@@ -117,8 +116,8 @@ export class PostTrainingAffineQuantization {
       rule.usesModelOutputBits,
       names.flatMap((name) => flows.get(name)?.data ?? []),
     );
-    const values = names.map(
-      (name) => constants.get(name)?.values ?? requireFlow(flows, name).data,
+    const values = node.inputs.map((name) =>
+      name === "" ? undefined : (constants.get(name)?.values ?? requireFlow(flows, name).data),
     );
     const [raw] = evaluateNode(node, rule.calibratesInFloat64 ? values.map(toFloat64) : values);
     const [output] = node.outputs;
@@ -130,20 +129,23 @@ export class PostTrainingAffineQuantization {
       isGraphOutput: this.graph.outputs.some(({ name }) => name === output),
       inputOptions,
       outputBits: this.nBits.model_outputs,
+      weightBits: this.nBits.op_weights,
       rounding: this.rounding,
     };
-    const floatQuantizer = this.#resultQuantizer(node, raw, flows);
-    let accumulator: Interval | null = null;
-    const target = eagerTarget((interval) => {
-      accumulator = interval;
-    });
-    const draft = { ...base, calibrated: { outputQuantizer: floatQuantizer, accumulator: null } };
-    const operands = names.map((name) => operandOf(name, flows, constants, inputOptions));
-    const result = lowerNode(target, draft, operands, raw);
+    const trimmed = rule.trim?.(raw, values) ?? raw;
+    const floatQuantizer = this.#resultQuantizer(node, trimmed, flows);
+    const accumulators = new Map<string, Interval>();
+    const target = eagerTarget((interval, id) => accumulators.set(id, interval));
+    const inner = rule.measure?.(values, this.nBits) ?? new Map<string, UniformQuantizer>();
+    const draft = { ...base, calibrated: { outputQuantizer: floatQuantizer, accumulators, inner } };
+    const operands = node.inputs.map((name) =>
+      name === "" ? undefined : operandOf(name, flows, constants, inputOptions),
+    );
+    const result = lowerNode(target, draft, operands, trimmed);
     flows.set(output, { data: roundToCodes(result), quantizer: result.quantizer });
     producers.set(output, isFused ? integerProducers : new Set([output]));
     const outputQuantizer = base.isGraphOutput ? plainQuantizer(result.quantizer) : floatQuantizer;
-    return { ...base, calibrated: { outputQuantizer, accumulator } };
+    return { ...base, calibrated: { outputQuantizer, accumulators, inner } };
   }
 
   /** Quantizer of a node's float result: unsigned, `model_outputs` bits; Identity hands its input's on if it has codes. */
@@ -193,14 +195,8 @@ export class PostTrainingAffineQuantization {
   }
 }
 
-function toFloat64(values: Tensor): Tensor {
-  return values.dtype === "float32" ? cast(values, "float64") : values;
-}
-
-/** Codes of a constant: signed and symmetric where its values lie evenly around zero, else unsigned and asymmetric. */
-export function quantizeConstant(nBits: number, values: Tensor): QuantizedArray {
-  const symmetric = isSymmetricAroundZero(values);
-  return new QuantizedArray(nBits, values, { isSigned: symmetric, isSymmetric: symmetric });
+function toFloat64(values: Tensor | undefined): Tensor | undefined {
+  return values?.dtype === "float32" ? cast(values, "float64") : values;
 }
 
 function requireFlow(flows: ReadonlyMap<string, Flow>, name: string): Flow {
@@ -231,7 +227,7 @@ function operandOf(
 function lowerNode(
   target: Target<Tensor>,
   op: QuantizedOperation,
-  operands: readonly Operand<Tensor>[],
+  operands: readonly (Operand<Tensor> | undefined)[],
   raw: Tensor,
 ): QuantizedValue<Tensor> {
   return op.isFused ? floatResult(op, raw) : op.rule.lower(target, op, operands);

@@ -7,7 +7,7 @@ import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { bitwidthAndRangeReport } from "../../../src/execute/report.ts";
 import { importOnnx } from "../../../src/onnx/import.ts";
-import { lsbsToRemove } from "../../../src/quantization/operation.ts";
+import { ACCUMULATOR, lsbsToRemove } from "../../../src/quantization/operation.ts";
 import { type QuantizedModule } from "../../../src/quantization/module.ts";
 import { PostTrainingAffineQuantization } from "../../../src/quantization/post-training.ts";
 import type { UniformQuantizer } from "../../../src/quantization/quantizer.ts";
@@ -146,8 +146,9 @@ function expectSameOperators(module: QuantizedModule, fixture: Fixture, golden: 
     const { scale } = op.calibrated.outputQuantizer;
     expect(Math.abs(scale / expected.output_params.scale - 1)).toBeLessThan(tolerance);
     const lsbs = expected.lsbs_to_remove?.["matmul"];
-    if (lsbs !== undefined && op.calibrated.accumulator && op.rounding) {
-      expect(lsbsToRemove(op.calibrated.accumulator, op.rounding.nBits)).toBe(lsbs);
+    const accumulator = op.calibrated.accumulators.get(ACCUMULATOR);
+    if (lsbs !== undefined && accumulator && op.rounding) {
+      expect(lsbsToRemove(accumulator, op.rounding.nBits)).toBe(lsbs);
     }
   }
   for (const expected of golden.weights) {
