@@ -48,8 +48,8 @@ export const Add: OperatorRule = {
       prepareInput(target, op, requireVariable(op, operands[i], "each operand")),
     );
     const scale = op.isGraphOutput
-      ? Math.min(...inputs.map(({ quantizer }) => quantizer.scale))
-      : op.calibrated.outputQuantizer.scale;
+      ? Math.min(...inputs.map(({ quantizer }) => quantizer.tensorScale(op.node.name)))
+      : op.calibrated.outputQuantizer.tensorScale(op.node.name);
     const common = new UniformQuantizer({
       nBits: op.inputOptions.nBits,
       scale,

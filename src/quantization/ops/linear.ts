@@ -7,8 +7,11 @@ import type { Target } from "../../circuit/builder.ts";
 import type { ConvGeometry } from "../../circuit/ir.ts";
 import { SottoError } from "../../errors.ts";
 import type { Attributes } from "../../onnx/graph.ts";
+import type { PerChannel } from "../../tensor/codes.ts";
+import { expand } from "../../tensor/strided.ts";
 import { type Tensor, float64, int64, tensor } from "../../tensor/tensor.ts";
 import type { QuantizedArray } from "../array.ts";
+import type { UniformQuantizer } from "../quantizer.ts";
 import {
   type Operand,
   type OperatorRule,
@@ -26,25 +29,58 @@ import {
 /** Integer weights `w_q - z_w` of a linear operator. Throws BAD_ARGUMENT when the bits leave them no levels. */
 function centredWeights(op: QuantizedOperation, weights: QuantizedArray): Tensor<"int64"> {
   const { zeroPoint, scale } = weights.quantizer;
-  if (!Number.isFinite(scale)) {
+  const scales = typeof scale === "number" ? [scale] : [...scale.data];
+  if (!scales.every(Number.isFinite)) {
     throw new SottoError(
       "BAD_ARGUMENT",
       op.node.name,
       "weights around zero have no levels but zero at 1 bit; expected nBits (op_weights) of at least 2",
     );
   }
-  if (typeof zeroPoint !== "number")
-    throw new Error("internal: weights with a zero point per output");
+  const { shape, data } = weights.qvalues;
+  const zero = typeof zeroPoint === "number" ? null : expand(zeroPoint, shape).data;
   return int64(
-    weights.qvalues.shape,
-    Float64Array.from(weights.qvalues.data, (q) => q - zeroPoint),
+    shape,
+    Float64Array.from(data, (q, i) => q - (zero === null ? Number(zeroPoint) : zero[i])),
+  );
+}
+
+/**
+ * Scale of an accumulator: the input's times the weights', in `shape` where those have one per output channel (`axis` of
+ * the weights). Throws UNSUPPORTED_OPERATOR for scales along any other axis, which no sum over it can share.
+ */
+function accumulatorScale(
+  op: QuantizedOperation,
+  input: UniformQuantizer,
+  weights: QuantizedArray,
+  axis: number,
+  shape: readonly number[],
+): PerChannel {
+  const step = input.tensorScale(op.node.name);
+  const { scale } = weights.quantizer;
+  if (typeof scale === "number") return step * scale;
+  const { shape: dims } = weights.qvalues;
+  const missing = dims.length - scale.shape.length;
+  const isPerOutput = dims.every(
+    (dim, i) => (i < missing ? 1 : scale.shape[i - missing]) === (i === axis ? dim : 1),
+  );
+  if (!isPerOutput) {
+    throw new SottoError(
+      "UNSUPPORTED_OPERATOR",
+      op.node.name,
+      `expected one scale per output channel (axis ${axis}) of weights [${dims.join(", ")}], got scales of shape [${scale.shape.join(", ")}]`,
+    );
+  }
+  return float64(
+    shape,
+    scale.data.map((s) => step * s),
   );
 }
 
 /** A linear operator's accumulator with what turns it back into floats. */
 interface Accumulator<V> {
   readonly value: V;
-  readonly scale: number;
+  readonly scale: PerChannel;
   /** Zero point per output channel, in a shape that broadcasts against the accumulator. */
   readonly zeroPoint: Tensor<"float64">;
   /** Raw float bias in the same shape; null without bias. */
@@ -75,11 +111,15 @@ function finish<V>(
 }
 
 /** `zeroPoint - bias / scale`; a float32 bias is divided in float32. */
-function withBias(zeroPoint: Tensor<"float64">, bias: Tensor, scale: number): Tensor<"float64"> {
+function withBias(
+  zeroPoint: Tensor<"float64">,
+  bias: Tensor,
+  scale: PerChannel,
+): Tensor<"float64"> {
   const isFloat32 = bias.dtype === "float32";
-  const divisor = isFloat32 ? Math.fround(scale) : scale;
   const data = zeroPoint.data.map((z, i) => {
-    const quotient = bias.data[i] / divisor;
+    const divisor = typeof scale === "number" ? scale : scale.data[i];
+    const quotient = bias.data[i] / (isFloat32 ? Math.fround(divisor) : divisor);
     return z - (isFloat32 ? Math.fround(quotient) : quotient);
   });
   return float64(zeroPoint.shape, data);
@@ -139,7 +179,7 @@ function lowerProduct<V>(
     operands[2] === undefined ? null : requireConstant(op, operands[2], "the bias").values;
   return finish(target, op, {
     value: target.emit({ kind: "matmul", weights }, [input.codes], op.node.name),
-    scale: input.quantizer.scale * quantized.quantizer.scale,
+    scale: accumulatorScale(op, input.quantizer, quantized, transposeWeights ? 0 : 1, perColumn),
     zeroPoint: zeroPointOf(
       weights,
       (i) => i % columns,
@@ -182,6 +222,7 @@ const linear = { canFuse: () => false, usesModelOutputBits: false } as const;
 
 export const Gemm: OperatorRule = {
   ...linear,
+  weightAxis: (attributes) => (attributes["transB"] === 1 ? 0 : 1),
   lower(target, op, operands) {
     requireUnit(op, "alpha", 1);
     requireUnit(op, "beta", 1);
@@ -192,6 +233,7 @@ export const Gemm: OperatorRule = {
 
 export const MatMul: OperatorRule = {
   ...linear,
+  weightAxis: () => 1,
   lower: (target, op, operands) => lowerProduct(target, op, operands, false),
 };
 
@@ -212,6 +254,7 @@ export function convGeometry(attributes: Attributes, spatial: number): ConvGeome
 
 export const Conv: OperatorRule = {
   ...linear,
+  weightAxis: () => 0,
   calibratesInFloat64: true,
   lower(target, op, operands) {
     const input = prepareInput(target, op, requireVariable(op, operands[0], "the image"));
@@ -233,7 +276,7 @@ export const Conv: OperatorRule = {
         [input.codes],
         op.node.name,
       ),
-      scale: input.quantizer.scale * quantized.quantizer.scale,
+      scale: accumulatorScale(op, input.quantizer, quantized, 0, perChannel),
       zeroPoint: zeroPointOf(
         weights,
         (i) => Math.floor(i / terms),
