@@ -5,7 +5,7 @@
  * one table.
  * @module
  */
-import type { CodeMap } from "../tensor/codes.ts";
+import type { CodeMap, PerChannel } from "../tensor/codes.ts";
 import type { Interval } from "./interval.ts";
 import type { Attributes } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -40,11 +40,11 @@ export interface FitOp {
   readonly interval: Interval | null;
 }
 
-/** `scale * (x - zeroPoint)` in float64. */
+/** `scale * (x - zeroPoint)` in float64; per-channel weights leave a scale per channel. */
 export interface DequantizeOp {
   readonly kind: "dequantize";
-  readonly scale: number;
-  readonly zeroPoint: number | Tensor<"float64">;
+  readonly scale: PerChannel;
+  readonly zeroPoint: PerChannel;
 }
 
 /** An element-wise ONNX operator in float64; null operands are the value's inputs, in order, undefined ones absent. */

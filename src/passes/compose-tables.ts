@@ -12,6 +12,7 @@ import {
   countReaders,
   dropDead,
 } from "../circuit/ir.ts";
+import type { PerChannel } from "../tensor/codes.ts";
 
 /** Composes tables until none feeds another one alone. Constants of the outer table must not vary over elements. */
 export function composeTables(circuit: Circuit): Circuit {
@@ -71,10 +72,14 @@ function compose(inner: TableOp, outer: TableOp): TableOp {
 
 function hasVaryingConstants({ steps }: TableOp): boolean {
   return steps.some(({ op }) => {
-    if (op.kind === "dequantize")
-      return typeof op.zeroPoint !== "number" && op.zeroPoint.data.length > 1;
+    if (op.kind === "dequantize") return isVarying(op.scale) || isVarying(op.zeroPoint);
+    if (op.kind === "quantize") return isVarying(op.map.scale) || isVarying(op.map.zeroPoint);
     if (op.kind === "float")
       return op.operands.some((operand) => operand && operand.data.length > 1);
     return false;
   });
+}
+
+function isVarying(value: PerChannel): boolean {
+  return typeof value !== "number" && value.data.length > 1;
 }

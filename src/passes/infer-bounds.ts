@@ -150,8 +150,11 @@ export function constantShape(op: TableOp): { readonly shape: readonly number[] 
     shape = Array.from({ length: rank }, (_, axis) => Math.max(at(shape, axis), at(other, axis)));
   };
   for (const { op: step } of op.steps) {
-    if (step.kind === "dequantize" && typeof step.zeroPoint !== "number")
-      widen(step.zeroPoint.shape);
+    if (step.kind !== "float") {
+      const { scale, zeroPoint } = step.kind === "quantize" ? step.map : step;
+      if (typeof scale !== "number") widen(scale.shape);
+      if (typeof zeroPoint !== "number") widen(zeroPoint.shape);
+    }
     if (step.kind === "float")
       for (const operand of step.operands) if (operand) widen(operand.shape);
   }

@@ -6,7 +6,8 @@
 import { type Interval, bitWidth } from "../circuit/interval.ts";
 import type { Target } from "../circuit/builder.ts";
 import { SottoError } from "../errors.ts";
-import type { GraphNode } from "../onnx/graph.ts";
+import type { Attributes, GraphNode } from "../onnx/graph.ts";
+import type { PerChannel } from "../tensor/codes.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
 import type { NBits, Rounding } from "./bits.ts";
@@ -71,6 +72,8 @@ export interface OperatorRule {
   canFuse(integerProducers: number): boolean;
   /** Inputs are quantized with `model_outputs` bits instead of `op_inputs`. */
   readonly usesModelOutputBits: boolean;
+  /** Axis of the output channels in the constant weights (operand 1), for operators that have such weights. */
+  readonly weightAxis?: (attributes: Attributes) => number;
   /** The float reference of calibration runs in float64 even on float32 rows, as Concrete ML's does. */
   readonly calibratesInFloat64?: boolean;
   /** Quantizers of values inside the operator, from the calibration data of its inputs. */
@@ -120,8 +123,8 @@ function quantize<V>(
 
 /** The part of a quantizer that a circuit keeps. */
 export function codeMapOf(quantizer: UniformQuantizer): {
-  scale: number;
-  zeroPoint: number | Tensor<"float64">;
+  scale: PerChannel;
+  zeroPoint: PerChannel;
   codeRange: readonly [number, number];
   noClipping: boolean;
 } {

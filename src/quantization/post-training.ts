@@ -29,6 +29,7 @@ import {
   floatResult,
 } from "./operation.ts";
 import { ruleOf } from "./ops/index.ts";
+import { quantizePerChannel } from "./per-channel.ts";
 import {
   type QuantizationOptions,
   UniformQuantizer,
@@ -42,20 +43,26 @@ interface Flow {
   readonly quantizer: UniformQuantizer | null;
 }
 
+/** Options of post-training quantization beside the bits. */
+export interface QuantizationSettings {
+  /** Round accumulators to so many bits before a table. Default null: no rounding. */
+  readonly roundingThresholdBits?: RoundingOption;
+  /** Give weights of linear operators a scale per output channel. Default false, as Concrete ML. */
+  readonly perChannelWeights?: boolean;
+}
+
 /** Quantizes a float graph with calibration rows. */
 export class PostTrainingAffineQuantization {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
   readonly graph: Graph;
+  readonly #perChannelWeights: boolean;
 
   /** Throws BAD_ARGUMENT on bad bits. */
-  constructor(
-    nBits: NBitsOption,
-    graph: Graph,
-    options: { roundingThresholdBits?: RoundingOption } = {},
-  ) {
+  constructor(nBits: NBitsOption, graph: Graph, options: QuantizationSettings = {}) {
     this.nBits = getNBitsDict(nBits);
     this.rounding = getRounding(options.roundingThresholdBits);
+    this.#perChannelWeights = options.perChannelWeights ?? false;
     this.graph = graph;
   }
 
@@ -92,11 +99,18 @@ export class PostTrainingAffineQuantization {
   /** Float constants get codes of `op_weights` bits; tensors of integers (shapes, axes) stay as they are. */
   #quantizeConstants(): ReadonlyMap<string, ConstantOperand> {
     const used = new Set(this.graph.nodes.flatMap(({ inputs }) => inputs));
+    const axes = this.#perChannelWeights ? weightAxes(this.graph) : new Map<string, number>();
     const constants = new Map<string, ConstantOperand>();
     for (const [name, values] of this.graph.constants) {
       if (!used.has(name)) continue;
       const isFloat = values.dtype === "float32" || values.dtype === "float64";
-      const quantized = isFloat ? quantizeConstant(this.nBits.op_weights, values) : null;
+      const axis = axes.get(name);
+      const bits = this.nBits.op_weights;
+      const quantized = !isFloat
+        ? null
+        : axis === undefined
+          ? quantizeConstant(bits, values)
+          : quantizePerChannel(bits, values, axis);
       constants.set(name, { values, quantized });
     }
     return constants;
@@ -197,6 +211,24 @@ export class PostTrainingAffineQuantization {
 
 function toFloat64(values: Tensor | undefined): Tensor | undefined {
   return values?.dtype === "float32" ? cast(values, "float64") : values;
+}
+
+/** Axis of the output channels of every constant that only linear operators read as weights, all along that axis. */
+function weightAxes({ nodes, constants }: Graph): Map<string, number> {
+  const uses = new Map<string, Set<number | null>>();
+  for (const node of nodes) {
+    node.inputs.forEach((name, i) => {
+      if (!constants.has(name)) return;
+      const axis = i === 1 ? ruleOf(node).weightAxis?.(node.attributes) : undefined;
+      uses.set(name, (uses.get(name) ?? new Set()).add(axis ?? null));
+    });
+  }
+  const axes = new Map<string, number>();
+  for (const [name, [axis, ...others]] of uses) {
+    const rank = constants.get(name)?.shape.length ?? 0;
+    if (others.length === 0 && axis !== null && axis < rank) axes.set(name, axis);
+  }
+  return axes;
 }
 
 function requireFlow(flows: ReadonlyMap<string, Flow>, name: string): Flow {

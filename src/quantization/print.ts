@@ -51,7 +51,8 @@ function printRounding(rounding: Rounding | null): string {
 function printQuantizer({ options, scale, zeroPoint }: UniformQuantizer): string {
   const zero =
     typeof zeroPoint === "number" ? `${zeroPoint}` : `per output ${zeroPoint.data.length}`;
-  return `${printCodes(options)} scale ${scale} zero ${zero}`;
+  const step = typeof scale === "number" ? `${scale}` : `per channel ${scale.data.length}`;
+  return `${printCodes(options)} scale ${step} zero ${zero}`;
 }
 
 function printCodes({

@@ -63,8 +63,8 @@ function atOneScale<V>(
   inputs: readonly Coded<V>[],
 ): { readonly scale: number; readonly codes: readonly V[] } {
   const scale = op.isGraphOutput
-    ? Math.min(...inputs.map(({ quantizer }) => quantizer.scale))
-    : op.calibrated.outputQuantizer.scale;
+    ? Math.min(...inputs.map(({ quantizer }) => quantizer.tensorScale(op.node.name)))
+    : op.calibrated.outputQuantizer.tensorScale(op.node.name);
   return { scale, codes: inputs.map((input) => rescale(target, op, input, scale)) };
 }
 
@@ -115,7 +115,7 @@ export const Mul: OperatorRule = {
     });
     const [x, y] = inputs.map(({ quantizer }) => quantizer);
     return product(target, op, [a, b], {
-      scale: x.scale * y.scale,
+      scale: x.tensorScale(op.node.name) * y.tensorScale(op.node.name),
       offset: -scalarZeroPoint(x) * scalarZeroPoint(y),
     });
   },
@@ -149,7 +149,7 @@ export const Div: OperatorRule = {
     const { scale, zeroPoint } = divisor.quantizer;
     const floats = target.emit({ kind: "dequantize", scale, zeroPoint }, [divisor.codes], name);
     const isZero = target.emit(floatOp("Equal", [null, constant(0)]), [floats], name);
-    const smallest = constant(requireInner(op, "divisor").scale);
+    const smallest = constant(requireInner(op, "divisor").tensorScale(name));
     const nonZero = target.emit(floatOp("Where", [null, smallest, null]), [isZero, floats], name);
     const inverse = target.emit(floatOp("Reciprocal", [null]), [nonZero], name);
     const codes = target.emit({ kind: "quantize", map: codeMapOf(reciprocal) }, [inverse], name);
@@ -159,7 +159,7 @@ export const Div: OperatorRule = {
       op,
       factors.map((factor) => centred(target, op, factor)),
       {
-        scale: numerator.quantizer.scale * reciprocal.scale,
+        scale: numerator.quantizer.tensorScale(name) * reciprocal.tensorScale(name),
         offset: scalarZeroPoint(numerator.quantizer) * scalarZeroPoint(reciprocal),
       },
     );
@@ -195,7 +195,7 @@ function requireInner(op: QuantizedOperation, name: string): UniformQuantizer {
 }
 
 /** A power of an encrypted tensor to an encrypted tensor has no form in sums and tables. */
-export const fusedOnly: OperatorRule = {
+const fusedOnly: OperatorRule = {
   ...fusesAlone,
   lower(_target, op) {
     throw new SottoError(
@@ -206,13 +206,16 @@ export const fusedOnly: OperatorRule = {
   },
 };
 
+export const Pow: OperatorRule = fusedOnly;
+export const Mod: OperatorRule = fusedOnly;
+
 /** A comparison is a table on the difference, read in steps of the operands' common scale. */
 function comparison(opType: string): OperatorRule {
   return {
     ...fusesAlone,
     lower(target, op, operands) {
       const inputs = bothCoded(target, op, operands);
-      const scale = Math.min(...inputs.map(({ quantizer }) => quantizer.scale));
+      const scale = Math.min(...inputs.map(({ quantizer }) => quantizer.tensorScale(op.node.name)));
       const [a, b] = inputs.map((input) => rescale(target, op, input, scale));
       const difference = target.emit({ kind: "sub" }, [a, b], op.node.name);
       return truth(target, op, difference, floatOp(opType, [null, constant(0)]));
@@ -259,7 +262,7 @@ export const Where: OperatorRule = {
   ...fusesAlone,
   lower(target, op, operands) {
     const { name } = op.node;
-    const { scale } = op.calibrated.outputQuantizer;
+    const scale = op.calibrated.outputQuantizer.tensorScale(op.node.name);
     const condition = prepareInput(target, op, requireVariable(op, operands[0], "the condition"));
     const chosen = rescale(target, op, condition, 1);
     const [yes, no] = [1, 2].map((i) => branchAt(target, op, operands[i], scale));

@@ -15,7 +15,7 @@ import {
   requireConstant,
   requireVariable,
 } from "../operation.ts";
-import { centredWeights, finish, linear, zeroPointOf } from "./accumulator.ts";
+import { accumulatorScale, centredWeights, finish, linear, zeroPointOf } from "./accumulator.ts";
 import { scalarZeroPoint } from "./integers.ts";
 import { emitMove } from "./movement.ts";
 
@@ -36,6 +36,7 @@ export function convGeometry(attributes: Attributes, spatial: number): ConvGeome
 
 export const Conv: OperatorRule = {
   ...linear,
+  weightAxis: () => 0,
   calibratesInFloat64: true,
   lower(target, op, operands) {
     const input = prepareInput(target, op, requireVariable(op, operands[0], "the image"));
@@ -55,7 +56,7 @@ export const Conv: OperatorRule = {
         [input.codes],
         op.node.name,
       ),
-      scale: input.quantizer.scale * quantized.quantizer.scale,
+      scale: accumulatorScale(op, input.quantizer, quantized, 0, perChannel),
       zeroPoint: zeroPointOf(
         weights,
         (i) => Math.floor(i / terms),
@@ -116,7 +117,7 @@ export const ConvTranspose: OperatorRule = {
         [cropped.image],
         name,
       ),
-      scale: input.quantizer.scale * quantized.quantizer.scale,
+      scale: accumulatorScale(op, input.quantizer, quantized, -1, []),
       zeroPoint: zeroPointOf(
         weights,
         (i) => Math.floor(i / terms),

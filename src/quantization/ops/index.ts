@@ -6,63 +6,34 @@ import { SottoError } from "../../errors.ts";
 import type { GraphNode } from "../../onnx/graph.ts";
 import type { OperatorRule } from "../operation.ts";
 import * as binary from "./binary.ts";
-import { Conv, ConvTranspose } from "./convolution.ts";
+import * as convolution from "./convolution.ts";
 import { BatchNormalization, univariate } from "./elementwise.ts";
-import { Gemm, MatMul } from "./linear.ts";
+import * as linear from "./linear.ts";
 import * as movement from "./movement.ts";
-import { AveragePool, MaxPool } from "./pooling.ts";
+import * as pooling from "./pooling.ts";
 import * as reduction from "./reduction.ts";
-import { Resize } from "./resize.ts";
+import * as resize from "./resize.ts";
 
 /** Functions of one tensor, all lowered alike; their other operands are constants. */
-const UNIVARIATE = [
-  ...["Abs", "Neg", "Sign", "Floor", "Ceil", "Round", "Reciprocal", "Sqrt", "Exp", "Log", "Erf"],
-  ...["Relu", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "Clip", "Shrink"],
-  ...["Sigmoid", "HardSigmoid", "HardSwish", "Softplus", "Softsign", "Tanh", "Gelu", "Mish"],
-  ...[
-    "Sin",
-    "Cos",
-    "Tan",
-    "Asin",
-    "Acos",
-    "Atan",
-    "Sinh",
-    "Cosh",
-    "Tanh",
-    "Asinh",
-    "Acosh",
-    "Atanh",
-  ],
-  ...["Not", "Cast", "Identity", "IsNaN", "IsInf"],
-] as const;
+const UNIVARIATE =
+  "Abs Acos Acosh Asin Asinh Atan Atanh Cast Ceil Celu Clip Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish " +
+  "Identity IsInf IsNaN LeakyRelu Log Mish Neg Not PRelu Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh " +
+  "Softplus Softsign Sqrt Tan Tanh ThresholdedRelu";
 
 /** How each operator is lowered, by ONNX name. */
 export const operatorRules: ReadonlyMap<string, OperatorRule> = new Map<string, OperatorRule>([
-  ...UNIVARIATE.map((name) => [name, univariate] as const),
-  ...Object.entries({
-    ...{ Add: binary.Add, Sub: binary.Sub, Mul: binary.Mul, Div: binary.Div },
-    ...{ Max: binary.Max, Min: binary.Min, Pow: binary.fusedOnly, Mod: binary.fusedOnly },
-    ...{ And: binary.And, Or: binary.Or, Xor: binary.Xor, Where: binary.Where },
-    ...{ Greater: binary.Greater, GreaterOrEqual: binary.GreaterOrEqual, Equal: binary.Equal },
-    ...{ Less: binary.Less, LessOrEqual: binary.LessOrEqual },
-    ...{ Gemm, MatMul, Conv, ConvTranspose, Resize, AveragePool, MaxPool, BatchNormalization },
-    ...reductionRules(),
-    ...movementRules(),
-  }),
+  ...UNIVARIATE.split(" ").map((name) => [name, univariate] as const),
+  ...[binary, convolution, linear, movement, pooling, reduction, resize].flatMap(rulesOf),
+  ["BatchNormalization", BatchNormalization],
 ]);
 
-function reductionRules(): Record<string, OperatorRule> {
-  const { ReduceSum, ReduceMean, ReduceMax, ReduceMin, ArgMax, ArgMin, CumSum } = reduction;
-  return { ReduceSum, ReduceMean, ReduceMax, ReduceMin, ArgMax, ArgMin, CumSum };
+/** The exported rules of a family, which are named after their operators. */
+function rulesOf(family: Readonly<Record<string, unknown>>): [string, OperatorRule][] {
+  return Object.entries(family).flatMap(([name, rule]) => (isRule(rule) ? [[name, rule]] : []));
 }
 
-function movementRules(): Record<string, OperatorRule> {
-  const { Concat, DepthToSpace, Expand, Flatten, Gather, Pad, Reshape, Slice } = movement;
-  const { SpaceToDepth, Squeeze, Tile, Transpose, Unsqueeze } = movement;
-  return {
-    ...{ Concat, DepthToSpace, Expand, Flatten, Gather, Pad, Reshape, Slice },
-    ...{ SpaceToDepth, Squeeze, Tile, Transpose, Unsqueeze },
-  };
+function isRule(member: unknown): member is OperatorRule {
+  return typeof member === "object" && member !== null && "lower" in member;
 }
 
 /** The rule of a node's operator. Throws UNSUPPORTED_OPERATOR. */

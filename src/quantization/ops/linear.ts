@@ -18,7 +18,14 @@ import {
   requireConstant,
   requireVariable,
 } from "../operation.ts";
-import { centredWeights, finish, linear, toFloat64, zeroPointOf } from "./accumulator.ts";
+import {
+  accumulatorScale,
+  centredWeights,
+  finish,
+  linear,
+  toFloat64,
+  zeroPointOf,
+} from "./accumulator.ts";
 import { type Coded, floatOp, scalarZeroPoint } from "./integers.ts";
 import { lowerEncryptedProduct, stackedProduct } from "./product.ts";
 
@@ -43,7 +50,7 @@ function lowerStackedProduct<V>(
   const leading = Array.from({ length: Math.max(0, rank - sums.shape.length) }, () => 1);
   return finish(target, op, {
     value: stackedProduct(target, op.node.name, input.codes, weights, isLeft),
-    scale: input.quantizer.scale * quantized.quantizer.scale,
+    scale: accumulatorScale(op, input.quantizer, quantized, -1, []),
     zeroPoint: reshape(shifts, [...leading, ...sums.shape]),
     bias: operands[2] ? requireConstant(op, operands[2], "the bias").values : null,
   });
@@ -81,7 +88,7 @@ function lowerProduct<V>(
   const perColumn = Array.from({ length: rank }, (_, axis) => (axis === rank - 1 ? columns : 1));
   return finish(target, op, {
     value: target.emit({ kind: "matmul", weights }, [input.codes], op.node.name),
-    scale: input.quantizer.scale * quantized.quantizer.scale,
+    scale: accumulatorScale(op, input.quantizer, quantized, transposeWeights ? 0 : 1, perColumn),
     zeroPoint: zeroPointOf(
       weights,
       (i) => i % columns,
@@ -121,6 +128,7 @@ function requireUnit(op: QuantizedOperation, name: string, expected: number): vo
 
 export const Gemm: OperatorRule = {
   ...linear,
+  weightAxis: (attributes) => (attributes["transB"] === 1 ? 0 : 1),
   lower(target, op, operands) {
     requireUnit(op, "transA", 0);
     return lowerProduct(target, op, operands, op.node.attributes["transB"] === 1);
@@ -129,5 +137,6 @@ export const Gemm: OperatorRule = {
 
 export const MatMul: OperatorRule = {
   ...linear,
+  weightAxis: () => 1,
   lower: (target, op, operands) => lowerProduct(target, op, operands, false),
 };

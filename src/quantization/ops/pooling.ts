@@ -112,50 +112,50 @@ export const MaxPool: OperatorRule = {
     const zeroPoint = scalarZeroPoint(input.quantizer);
     let codes = input.codes;
     window.kernel.forEach((_, axis) => {
-      codes = maximaAlong(target, op.node.name, codes, window, axis, Math.trunc(zeroPoint));
+      const taps = tapsAlong(target, op.node.name, codes, {
+        window: alongAxis(window, axis),
+        fill: Math.trunc(zeroPoint),
+      });
+      codes = tournament(taps, (a, b) => larger(target, op.node.name, a, b));
     });
     const read = { kind: "dequantize", scale: input.quantizer.scale, zeroPoint } as const;
     return floatResult(op, target.emit(read, [codes], op.node.name));
   },
 };
 
-function maximaAlong<V>(
+/** The part of a window that lies along one axis. */
+function alongAxis({ kernel, strides, dilations, pads }: Window, axis: number): Window {
+  const rank = kernel.length;
+  const only = (list: readonly number[], otherwise: number): number[] =>
+    kernel.map((_, i) => (i === axis ? list[i] : otherwise));
+  return {
+    kernel: only(kernel, 1),
+    strides: only(strides, 1),
+    dilations: only(dilations, 1),
+    pads: [...only(pads.slice(0, rank), 0), ...only(pads.slice(rank), 0)],
+  };
+}
+
+/** What each tap of a window reads at every position. */
+function tapsAlong<V>(
   target: Target<V>,
   name: string,
   codes: V,
-  window: Window,
-  axis: number,
-  fill: number,
-): V {
+  { window, fill }: { readonly window: Window; readonly fill: number },
+): V[] {
   const [, channels, ...spatial] = target.shapeOf(codes);
-  const only = (list: readonly number[], otherwise: number): number[] =>
-    spatial.map((_, i) => (i === axis ? list[i] : otherwise));
-  const rank = spatial.length;
-  const line: Window = {
-    kernel: only(window.kernel, 1),
-    strides: only(window.strides, 1),
-    dilations: only(window.dilations, 1),
-    pads: [...only(window.pads.slice(0, rank), 0), ...only(window.pads.slice(rank), 0)],
-  };
-  const { positions, indices } = gatherWindows(spatial, line);
+  const { positions, indices } = gatherWindows(spatial, window);
   const points = sizeOf(positions);
   const plane = sizeOf(spatial);
-  const taps = Array.from({ length: window.kernel[axis] }, (_, tap) => {
+  return Array.from({ length: sizeOf(window.kernel) }, (_, tap) => {
     const places = indices.subarray(tap * points, (tap + 1) * points);
-    const moved = new Int32Array(channels * points);
-    for (let i = 0; i < moved.length; i++) {
+    const moved = Int32Array.from({ length: channels * points }, (__, i) => {
       const place = places[i % points];
-      moved[i] = place < 0 ? -1 : Math.floor(i / points) * plane + place;
-    }
-    return emitMove(
-      target,
-      name,
-      [codes],
-      { shape: [1, channels, ...positions], indices: moved },
-      fill,
-    );
+      return place < 0 ? -1 : Math.floor(i / points) * plane + place;
+    });
+    const move = { shape: [1, channels, ...positions], indices: moved };
+    return emitMove(target, name, [codes], move, fill);
   });
-  return tournament(taps, (a, b) => larger(target, name, a, b));
 }
 
 /** Combines values pairwise, in as few rounds as possible. */

@@ -88,7 +88,7 @@ export function lowerEncryptedProduct<V>(
   const total = addUp(target, name, products);
   const accumulator = isRounded ? withZeroPoints(target, name, total, [x, y]) : total;
   const rounded = roundAccumulator(target, op, accumulator);
-  const scale = x.quantizer.scale * y.quantizer.scale;
+  const scale = x.quantizer.tensorScale(name) * y.quantizer.tensorScale(name);
   return floatResult(op, target.emit({ kind: "dequantize", scale, zeroPoint: 0 }, [rounded], name));
 }
 

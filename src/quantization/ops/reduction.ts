@@ -123,7 +123,7 @@ function sumOver(divisor: (terms: number) => number): OperatorRule {
       const weights = int64([terms, 1], new Float64Array(terms).fill(1));
       const sums = target.emit({ kind: "matmul", weights }, [codes], op.node.name);
       return linearResult(target, op, reshapeTo(target, op.node.name, sums, shape), {
-        scale: quantizer.scale / divisor(terms),
+        scale: quantizer.tensorScale(op.node.name) / divisor(terms),
         zeroPoint: terms * scalarZeroPoint(quantizer),
       });
     },
@@ -229,7 +229,10 @@ export const CumSum: OperatorRule = {
     const weights = int64([size, size], triangle.data);
     const sums = target.emit({ kind: "matmul", weights }, [moved], name);
     const codes = emitMove(target, name, [sums], { shape, indices: back });
-    return linearResult(target, op, codes, { scale: input.quantizer.scale, zeroPoint: 0 });
+    return linearResult(target, op, codes, {
+      scale: input.quantizer.tensorScale(name),
+      zeroPoint: 0,
+    });
   },
 };
 

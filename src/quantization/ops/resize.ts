@@ -6,7 +6,7 @@ import { evaluateNode } from "../../onnx/evaluate.ts";
 import { float64, sizeOf } from "../../tensor/tensor.ts";
 import { quantizeConstant } from "../array.ts";
 import { type OperatorRule, prepareInput, requireVariable } from "../operation.ts";
-import { centredWeights, finish, linear, zeroPointOf } from "./accumulator.ts";
+import { accumulatorScale, centredWeights, finish, linear, zeroPointOf } from "./accumulator.ts";
 import { lowerMove } from "./movement.ts";
 import { matrixOf } from "./product.ts";
 
@@ -40,7 +40,7 @@ export const Resize: OperatorRule = {
     ]);
     return finish(target, op, {
       value: target.emit({ kind: "reshape", shape }, [sums], name),
-      scale: input.quantizer.scale * quantized.quantizer.scale,
+      scale: accumulatorScale(op, input.quantizer, quantized, -1, []),
       zeroPoint: shift,
       bias: null,
     });

@@ -44,7 +44,7 @@ function expectQuantizer(
   expected: GoldenQuantizer,
   tolerance: number,
 ): void {
-  expect(Math.abs(got.scale / expected.scale - 1)).toBeLessThan(tolerance);
+  expect(Math.abs(got.tensorScale("golden") / expected.scale - 1)).toBeLessThan(tolerance);
   const zeroPoints = typeof got.zeroPoint === "number" ? [got.zeroPoint] : [...got.zeroPoint.data];
   const expectedZeroPoints = flat(expected.zero_point);
   expect(zeroPoints).toHaveLength(expectedZeroPoints.length);
@@ -143,7 +143,7 @@ function expectSameOperators(module: QuantizedModule, fixture: Fixture, golden: 
     expect(op.isFused).toBe(expected.fused);
     expect(op.inputOptions.nBits).toBe(expected.input_options.n_bits);
     expect(op.inputOptions.isSigned).toBe(expected.input_options.is_signed);
-    const { scale } = op.calibrated.outputQuantizer;
+    const scale = op.calibrated.outputQuantizer.tensorScale("golden");
     expect(Math.abs(scale / expected.output_params.scale - 1)).toBeLessThan(tolerance);
     const lsbs = expected.lsbs_to_remove?.["matmul"];
     const accumulator = op.calibrated.accumulators.get(ACCUMULATOR);
@@ -155,7 +155,9 @@ function expectSameOperators(module: QuantizedModule, fixture: Fixture, golden: 
     const constant = module.constants.get(expected.tensor);
     if (!constant?.quantized || expected.used_as !== "integer") continue;
     const { quantizer, qvalues } = constant.quantized;
-    expect(Math.abs(quantizer.scale / expected.scale - 1)).toBeLessThan(SCALE_TOLERANCE);
+    expect(Math.abs(quantizer.tensorScale("golden") / expected.scale - 1)).toBeLessThan(
+      SCALE_TOLERANCE,
+    );
     expect(quantizer.zeroPoint).toBe(expected.zero_point);
     if (expected.qvalues) expect([...qvalues.data]).toEqual(flat(expected.qvalues));
   }
