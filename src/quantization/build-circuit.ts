@@ -7,6 +7,9 @@ import { codeMapOf, floatResult } from "./operation.ts";
 import type { QuantizedModule } from "./module.ts";
 import { CircuitBuilder } from "../circuit/builder.ts";
 import type { Circuit, ValueId } from "../circuit/ir.ts";
+import type { GraphNode } from "../onnx/graph.ts";
+import { scalar } from "../tensor/tensor.ts";
+import { domainOf } from "./domain.ts";
 
 /** Builds the circuit of a module; float operations are still in it. */
 export function buildCircuit(module: QuantizedModule): Circuit {
@@ -46,10 +49,15 @@ export function buildCircuit(module: QuantizedModule): Circuit {
 
 function emitFloat(
   builder: CircuitBuilder,
-  node: { readonly opType: string; readonly name: string; readonly attributes: object },
+  node: GraphNode,
   operands: readonly (Operand<ValueId> | undefined)[],
 ): ValueId {
-  const inputs = operands.flatMap((operand) => (operand?.value ? [operand.value.floats] : []));
+  const domain = domainOf(node);
+  const inputs = operands.flatMap((operand, i) => {
+    if (!operand?.value) return [];
+    const { floats } = operand.value;
+    return [i === 0 && domain ? clampTo(builder, node.name, floats, domain) : floats];
+  });
   const constants = operands.map((operand) => operand && (operand.constant?.values ?? null));
   const { opType, attributes } = node;
   return builder.emit(
@@ -57,4 +65,14 @@ function emitFloat(
     inputs,
     node.name,
   );
+}
+
+function clampTo(
+  builder: CircuitBuilder,
+  name: string,
+  x: ValueId,
+  bounds: readonly [number, number],
+): ValueId {
+  const operands = [null, ...bounds.map((bound) => scalar("float64", bound))];
+  return builder.emit({ kind: "float", opType: "Clip", attributes: {}, operands }, [x], name);
 }

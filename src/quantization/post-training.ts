@@ -20,6 +20,7 @@ import {
   getRounding,
 } from "./bits.ts";
 import { checkRows } from "./check.ts";
+import { intoDomain } from "./domain.ts";
 import { QuantizedModule } from "./module.ts";
 import {
   type ConstantOperand,
@@ -103,7 +104,7 @@ export class PostTrainingAffineQuantization {
     const constants = new Map<string, ConstantOperand>();
     for (const [name, values] of this.graph.constants) {
       if (!used.has(name)) continue;
-      const isFloat = values.dtype === "float32" || values.dtype === "float64";
+      const isFloat = isFloatType(values);
       const axis = axes.get(name);
       const bits = this.nBits.op_weights;
       const quantized = !isFloat
@@ -133,7 +134,10 @@ export class PostTrainingAffineQuantization {
     const values = node.inputs.map((name) =>
       name === "" ? undefined : (constants.get(name)?.values ?? requireFlow(flows, name).data),
     );
-    const [raw] = evaluateNode(node, rule.calibratesInFloat64 ? values.map(toFloat64) : values);
+    const inputs = intoDomain(node, values);
+    const typed = rule.calibrationInputs?.(inputs, node.attributes) ?? inputs;
+    const [raw] = evaluateNode(node, typed);
+    const floats = isFloatType(raw) ? raw : cast(raw, "float64"); // truth values and indices
     const [output] = node.outputs;
     const base = {
       node,
@@ -146,7 +150,7 @@ export class PostTrainingAffineQuantization {
       weightBits: this.nBits.op_weights,
       rounding: this.rounding,
     };
-    const trimmed = rule.trim?.(raw, values) ?? raw;
+    const trimmed = rule.trim?.(floats, values) ?? floats;
     const floatQuantizer = this.#resultQuantizer(node, trimmed, flows);
     const accumulators = new Map<string, Interval>();
     const target = eagerTarget((interval, id) => accumulators.set(id, interval));
@@ -209,8 +213,8 @@ export class PostTrainingAffineQuantization {
   }
 }
 
-function toFloat64(values: Tensor | undefined): Tensor | undefined {
-  return values?.dtype === "float32" ? cast(values, "float64") : values;
+function isFloatType({ dtype }: Tensor): boolean {
+  return dtype === "float32" || dtype === "float64";
 }
 
 /** Axis of the output channels of every constant that only linear operators read as weights, all along that axis. */
