@@ -26,8 +26,11 @@ export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
       return requireInt(combine(x, inputs[1], (a, b) => a + b));
     case "sub":
       return requireInt(combine(x, inputs[1], (a, b) => a - b));
-    case "shift":
-      return mapInt(x, (value) => value + op.by);
+    case "shift": {
+      const { by } = op;
+      if (typeof by !== "number") return requireInt(combine(x, by, (a, b) => a + b));
+      return mapInt(x, (value) => value + by);
+    }
     case "reshape":
       return reshape(x, [x.shape[0], ...op.shape.slice(1)]);
     case "round":

@@ -102,7 +102,8 @@ export type CircuitOp =
     }
   | { readonly kind: "add" }
   | { readonly kind: "sub" }
-  | { readonly kind: "shift"; readonly by: number }
+  /** Adds an integer, the same one or one per channel. */
+  | { readonly kind: "shift"; readonly by: number | Tensor<"int64"> }
   | { readonly kind: "reshape"; readonly shape: readonly number[] }
   | RoundOp
   | FitOp

@@ -45,7 +45,7 @@ function printOp(op: CircuitOp): string {
     case "sub":
       return op.kind;
     case "shift":
-      return `shift by ${op.by}`;
+      return `shift by ${typeof op.by === "number" ? op.by : `per channel ${op.by.data.length}`}`;
     case "reshape":
       return "reshape";
     case "round":

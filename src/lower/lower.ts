@@ -16,7 +16,7 @@ import type { EncodingPlan } from "../parameters/encoding-plan.ts";
 import { decisionVariance } from "../parameters/noise.ts";
 import { gatherWindows } from "../tensor/conv.ts";
 import { expand } from "../tensor/strided.ts";
-import { float64, sizeOf } from "../tensor/tensor.ts";
+import { type Tensor, float64, sizeOf } from "../tensor/tensor.ts";
 import { boxStarts, offsetOf, toTorus } from "./boxes.ts";
 import type {
   Instruction,
@@ -25,6 +25,8 @@ import type {
   Program,
   TensorId,
 } from "./program.ts";
+
+const NO_CONSTANTS = new BigUint64Array(0);
 
 /** Where a circuit value's elements are: a tensor, and the tensor element of each circuit element (null: the same). */
 interface Located {
@@ -231,13 +233,13 @@ function broadcastElements(operand: readonly number[], result: readonly number[]
   return expand(indices, result).data;
 }
 
-/** One weight on every element, with an optional constant. */
+/** One weight on every element, with no constant, one, or one per element. */
 function emitScaled(
   context: Context,
   source: Located,
   count: number,
   weight: number,
-  constant: bigint,
+  constants: BigUint64Array,
 ): Located {
   const tensor = context.emit({
     kind: "linear",
@@ -248,14 +250,23 @@ function emitScaled(
     terms: 1,
     weights: Int32Array.of(weight),
     gather: Int32Array.from({ length: count }, (_, i) => elementOf(source, i)),
-    constants: constant === 0n ? new BigUint64Array(0) : BigUint64Array.of(constant),
+    constants,
   });
   return { tensor, order: null };
 }
 
-function lowerShift(context: Context, by: number, { inputs, shape }: CircuitValue): Located {
-  const constant = toTorus(by, context.plan.scales[inputs[0]]);
-  return emitScaled(context, context.located[inputs[0]], sizeOf(shape), 1, constant);
+function lowerShift(
+  context: Context,
+  by: number | Tensor<"int64">,
+  { inputs, shape }: CircuitValue,
+): Located {
+  const scale = context.plan.scales[inputs[0]];
+  const source = context.located[inputs[0]];
+  const constants =
+    typeof by === "number"
+      ? BigUint64Array.of(toTorus(by, scale))
+      : BigUint64Array.from(expand(by, shape).data, (value) => toTorus(value, scale));
+  return emitScaled(context, source, sizeOf(shape), 1, constants);
 }
 
 /** Extension and noise of a lookup, as the parameter search left them. */
@@ -339,7 +350,7 @@ function lowerBit(context: Context, position: number, id: ValueId): Located {
     located[inputs[0]],
     count,
     bitAmplification(scale, position),
-    0n,
+    NO_CONSTANTS,
   );
   const half = (scale << BigInt(position)) / 2n;
   const tensor = context.emit({
@@ -362,5 +373,6 @@ function lowerBit(context: Context, position: number, id: ValueId): Located {
 function inOrder(context: Context, id: ValueId): TensorId {
   const located = context.located[id];
   if (located.order === null) return located.tensor;
-  return emitScaled(context, located, sizeOf(context.circuit.values[id].shape), 1, 0n).tensor;
+  return emitScaled(context, located, sizeOf(context.circuit.values[id].shape), 1, NO_CONSTANTS)
+    .tensor;
 }

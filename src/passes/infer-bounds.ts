@@ -79,8 +79,10 @@ function guarantee({ op, name }: CircuitValue, inputs: readonly Interval[]): Int
       return { lo: x.lo + inputs[1].lo, hi: x.hi + inputs[1].hi };
     case "sub":
       return { lo: x.lo - inputs[1].hi, hi: x.hi - inputs[1].lo };
-    case "shift":
-      return { lo: x.lo + op.by, hi: x.hi + op.by };
+    case "shift": {
+      const by = typeof op.by === "number" ? { lo: op.by, hi: op.by } : measureInterval(op.by);
+      return { lo: x.lo + by.lo, hi: x.hi + by.hi };
+    }
     case "reshape":
       return x;
     case "round": {

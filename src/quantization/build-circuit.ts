@@ -2,7 +2,10 @@
  * From a quantized module to a circuit: every operation lowers itself, fused ones as float operations for now.
  * @module
  */
-import type { ConstantOperand, Operand, QuantizedValue } from "./operation.ts";
+import type { GraphNode } from "../onnx/graph.ts";
+import { operatorName } from "../onnx/ops/index.ts";
+import type { ConstantOperand, Operand, QuantizedOperation, QuantizedValue } from "./operation.ts";
+import { sameQuantizer } from "./quant-node.ts";
 import { codeMapOf, floatResult } from "./operation.ts";
 import type { QuantizedModule } from "./module.ts";
 import { CircuitBuilder } from "../circuit/builder.ts";
@@ -29,7 +32,7 @@ export function buildCircuit(module: QuantizedModule): Circuit {
   for (const op of module.operations) {
     const operands = op.node.inputs.filter((name) => name !== "").map(operandOf);
     const result = op.isFused
-      ? floatResult(op, emitFloat(builder, op.node, operands))
+      ? (alreadyQuantized(op, operands) ?? floatResult(op, emitFloat(builder, op.node, operands)))
       : op.rule.lower(builder, op, operands);
     values.set(op.node.outputs[0], result);
   }
@@ -44,16 +47,26 @@ export function buildCircuit(module: QuantizedModule): Circuit {
   return builder.finish(outputs);
 }
 
+/** The operand of a Quant node that is quantized in just this way, such as an input that the client quantizes for it. */
+function alreadyQuantized(
+  { calibrated }: QuantizedOperation,
+  [{ value }]: readonly Operand<ValueId>[],
+): QuantizedValue<ValueId> | null {
+  const { outputQuantizer } = calibrated;
+  const isStated = outputQuantizer.options.isPrecomputedQat;
+  return isStated && value && sameQuantizer(value.quantizer, outputQuantizer) ? value : null;
+}
+
 function emitFloat(
   builder: CircuitBuilder,
-  node: { readonly opType: string; readonly name: string; readonly attributes: object },
+  node: GraphNode,
   operands: readonly Operand<ValueId>[],
 ): ValueId {
   const inputs = operands.flatMap(({ value }) => (value ? [value.floats] : []));
   const constants = operands.map(({ constant }) => constant?.values ?? null);
-  const { opType, attributes } = node;
+  const { attributes } = node;
   return builder.emit(
-    { kind: "float", opType, attributes: { ...attributes }, operands: constants },
+    { kind: "float", opType: operatorName(node), attributes, operands: constants },
     inputs,
     node.name,
   );

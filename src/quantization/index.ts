@@ -15,6 +15,8 @@ export {
 } from "./bits.ts";
 export { QuantizedModule } from "./module.ts";
 export { PostTrainingAffineQuantization } from "./post-training.ts";
+export { PostTrainingQATImporter } from "./qat-import.ts";
+export { hasAnyQnnLayers } from "./quant-node.ts";
 export {
   type MinMaxStats,
   type QuantizationOptions,

@@ -59,6 +59,8 @@ export interface QuantizedOperation {
   /** Bits of the result. */
   readonly outputBits: number;
   readonly rounding: Rounding | null;
+  /** Bits that exact rounding takes off, where power-of-two scales make rounding free of error; overrides `rounding`. */
+  readonly removedBits?: number;
   readonly calibrated: Calibrated;
 }
 
@@ -123,6 +125,10 @@ export function codeMapOf(quantizer: UniformQuantizer): {
 
 /** Rounds an accumulator as the node's options say; graph outputs stay exact. */
 export function roundAccumulator<V>(target: Target<V>, op: QuantizedOperation, accumulator: V): V {
+  if (op.removedBits !== undefined) {
+    const round = { kind: "round", lsbs: op.removedBits, method: "exact" } as const;
+    return target.emit(round, [accumulator], op.node.name);
+  }
   if (op.rounding === null) return accumulator;
   const { nBits, method } = op.rounding;
   const seen = target.intervalOf(accumulator);
@@ -154,6 +160,8 @@ export function floatResult<V>(op: QuantizedOperation, floats: V): QuantizedValu
 
 /** Result options are the input options with the result's bits; the codes themselves are always unsigned. */
 function resultQuantizer(op: QuantizedOperation): UniformQuantizer {
+  // A Quant node states its own.
+  if (op.calibrated.outputQuantizer.options.isPrecomputedQat) return op.calibrated.outputQuantizer;
   const { scale, zeroPoint, offset, stats } = op.calibrated.outputQuantizer;
   return new UniformQuantizer(
     {

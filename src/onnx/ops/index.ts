@@ -9,6 +9,13 @@ import { Add, Identity, Relu, Sigmoid } from "./elementwise.ts";
 import { Conv, Gemm, MatMul } from "./linear.ts";
 import { Flatten, Reshape, Shape } from "./movement.ts";
 import type { Operator } from "./operator.ts";
+import {
+  BipolarQuant,
+  BrevitasQuant,
+  DequantizeLinear,
+  QonnxQuant,
+  QuantizeLinear,
+} from "./quantization.ts";
 
 /** Operators by name; those of a domain other than ai.onnx are named `domain.Operator`. */
 const operators: ReadonlyMap<string, Operator> = new Map(
@@ -16,14 +23,23 @@ const operators: ReadonlyMap<string, Operator> = new Map(
     Add,
     Constant,
     Conv,
+    DequantizeLinear,
     Flatten,
     Gemm,
     Identity,
     MatMul,
+    QuantizeLinear,
     Relu,
     Reshape,
     Shape,
     Sigmoid,
+    "finn.custom_op.general.BipolarQuant": BipolarQuant,
+    "finn.custom_op.general.Quant": QonnxQuant,
+    "onnx.brevitas.BipolarQuant": BipolarQuant,
+    "onnx.brevitas.Quant": BrevitasQuant,
+    "qonnx.custom_op.general.BipolarQuant": BipolarQuant,
+    "qonnx.custom_op.general.IntQuant": QonnxQuant,
+    "qonnx.custom_op.general.Quant": QonnxQuant,
   }),
 );
 
@@ -64,6 +80,11 @@ export function operatorOf(use: OperatorUse): Operator {
 /** True if each output element of the operator depends only on the elements at its place in the inputs. */
 export function isElementwise(opType: string): boolean {
   return operators.get(opType)?.elementwise ?? false;
+}
+
+/** True if the operator says how values are quantized, by its name. */
+export function isQuantizer(name: string): boolean {
+  return operators.get(name)?.isQuantizer ?? false;
 }
 
 /** Checks a node's number of inputs and outputs. */

@@ -32,6 +32,9 @@ export const Relu: OperatorRule = univariate;
 export const Sigmoid: OperatorRule = univariate;
 export const Identity: OperatorRule = univariate;
 
+/** A quantizer of a quantization-aware model, in any of its dialects; its inputs count as results (model_outputs). */
+export const Quant: OperatorRule = { ...univariate, usesModelOutputBits: true };
+
 /**
  * With one integer producer (or a constant) part of a table; otherwise both operands are brought to one scale by a
  * table each and their codes are added.

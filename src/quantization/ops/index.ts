@@ -4,8 +4,9 @@
  */
 import { SottoError } from "../../errors.ts";
 import type { GraphNode } from "../../onnx/graph.ts";
+import { isQuantizer, operatorName } from "../../onnx/ops/index.ts";
 import type { OperatorRule } from "../operation.ts";
-import { Add, Identity, Relu, Sigmoid } from "./elementwise.ts";
+import { Add, Identity, Quant, Relu, Sigmoid } from "./elementwise.ts";
 import { Conv, Gemm, MatMul } from "./linear.ts";
 import { Flatten, Reshape } from "./shape.ts";
 
@@ -15,11 +16,12 @@ export const operatorRules: ReadonlyMap<string, OperatorRule> = new Map(
 
 /** The rule of a node's operator. Throws UNSUPPORTED_OPERATOR. */
 export function ruleOf(node: GraphNode): OperatorRule {
-  const rule = operatorRules.get(node.opType);
+  const name = operatorName(node);
+  const rule = isQuantizer(name) ? Quant : operatorRules.get(name);
   if (rule) return rule;
   throw new SottoError(
     "UNSUPPORTED_OPERATOR",
     node.name,
-    `expected one of ${[...operatorRules.keys()].join(", ")}, got ${node.opType}`,
+    `expected one of ${[...operatorRules.keys()].join(", ")}, got ${name}`,
   );
 }

@@ -85,12 +85,14 @@ interface Accumulator<V> {
   readonly zeroPoint: Tensor<"float64">;
   /** Raw float bias in the same shape; null without bias. */
   readonly bias: Tensor | null;
+  /** Integer bias on the accumulator's own scale, from a quantization-aware model; it is added instead of `bias`. */
+  readonly integerBias: Tensor<"int64"> | null;
 }
 
 function finish<V>(
   target: Target<V>,
   op: QuantizedOperation,
-  { value, scale, zeroPoint, bias }: Accumulator<V>,
+  { value, scale, zeroPoint, bias, integerBias }: Accumulator<V>,
 ): QuantizedValue<V> {
   if (op.isGraphOutput) {
     // The client divides the bias out: the raw accumulator is the answer.
@@ -102,10 +104,12 @@ function finish<V>(
       accumulatorQuantizer(op, { scale, zeroPoint: shifted, offset: 0 }),
     );
   }
-  const rounded = roundAccumulator(target, op, value);
   const name = op.node.name;
+  const sum =
+    integerBias === null ? value : target.emit({ kind: "shift", by: integerBias }, [value], name);
+  const rounded = roundAccumulator(target, op, sum);
   const floats = target.emit({ kind: "dequantize", scale, zeroPoint }, [rounded], name);
-  if (bias === null) return floatResult(op, floats);
+  if (bias === null || integerBias !== null) return floatResult(op, floats);
   const add = { kind: "float", opType: "Add", attributes: {}, operands: [null, bias] } as const;
   return floatResult(op, target.emit(add, [floats], name));
 }
@@ -175,11 +179,16 @@ function lowerProduct<V>(
   const columns = weights.shape[1];
   const rank = target.shapeOf(input.codes).length;
   const perColumn = Array.from({ length: rank }, (_, axis) => (axis === rank - 1 ? columns : 1));
-  const bias =
-    operands[2] === undefined ? null : requireConstant(op, operands[2], "the bias").values;
+  const scale = accumulatorScale(
+    op,
+    input.quantizer,
+    quantized,
+    transposeWeights ? 0 : 1,
+    perColumn,
+  );
   return finish(target, op, {
     value: target.emit({ kind: "matmul", weights }, [input.codes], op.node.name),
-    scale: accumulatorScale(op, input.quantizer, quantized, transposeWeights ? 0 : 1, perColumn),
+    scale,
     zeroPoint: zeroPointOf(
       weights,
       (i) => i % columns,
@@ -187,8 +196,49 @@ function lowerProduct<V>(
       input.quantizer.zeroPoint,
       perColumn,
     ),
-    bias: bias === null ? null : broadcastBias(op, bias, perColumn),
+    ...biasOf(op, operands[2], scale, perColumn),
   });
+}
+
+/** The bias in `shape`, and its integers where a Quant node gives it the scale of the accumulator. */
+function biasOf<V>(
+  op: QuantizedOperation,
+  operand: Operand<V> | undefined,
+  scale: PerChannel,
+  shape: readonly number[],
+): Pick<Accumulator<V>, "bias" | "integerBias"> {
+  if (operand === undefined) return { bias: null, integerBias: null };
+  const { values, qvalues, quantizer } = requireConstant(op, operand, "the bias");
+  const bias = broadcastBias(op, values, shape);
+  if (!quantizer.options.isPrecomputedQat) return { bias, integerBias: null };
+  const step = broadcastBias(op, asTensor(quantizer.scale), shape).data;
+  const expected = broadcastBias(op, asTensor(scale), shape).data;
+  const index = step.findIndex((s, i) => !isClose(s, expected[i]));
+  if (index >= 0) {
+    throw new SottoError(
+      "BAD_MODEL",
+      op.node.name,
+      `expected a bias whose scale is that of the inputs times that of the weights, ${expected[index]}, got ${step[index]}; quantize the bias with that scale, or leave it a float`,
+    );
+  }
+  const zero = broadcastBias(op, asTensor(quantizer.zeroPoint), shape).data;
+  const codes = broadcastBias(op, qvalues, shape).data;
+  return {
+    bias,
+    integerBias: int64(
+      shape,
+      codes.map((q, i) => q - zero[i]),
+    ),
+  };
+}
+
+function asTensor(value: PerChannel): Tensor {
+  return typeof value === "number" ? float64([], [value]) : value;
+}
+
+/** numpy's `isclose` with its default tolerances. */
+function isClose(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1e-8 + 1e-5 * Math.abs(b);
 }
 
 /** A bias of any shape that has one value per output channel, or one in all. */
@@ -267,8 +317,7 @@ export const Conv: OperatorRule = {
       throw new Error("internal: Conv reads codes with a zero point per output");
     const perChannel = [1, channels, ...Array.from({ length: spatial }, () => 1)];
     const terms = weights.data.length / channels;
-    const bias =
-      operands[2] === undefined ? null : requireConstant(op, operands[2], "the bias").values;
+    const scale = accumulatorScale(op, input.quantizer, quantized, 0, perChannel);
     const geometry = convGeometry(op.node.attributes, spatial);
     return finish(target, op, {
       value: target.emit(
@@ -276,7 +325,7 @@ export const Conv: OperatorRule = {
         [input.codes],
         op.node.name,
       ),
-      scale: accumulatorScale(op, input.quantizer, quantized, 0, perChannel),
+      scale,
       zeroPoint: zeroPointOf(
         weights,
         (i) => Math.floor(i / terms),
@@ -284,7 +333,7 @@ export const Conv: OperatorRule = {
         zeroPoint,
         perChannel,
       ),
-      bias: bias === null ? null : broadcastBias(op, bias, perChannel),
+      ...biasOf(op, operands[2], scale, perChannel),
     });
   },
 };
