@@ -45,9 +45,11 @@ function printOp(op: CircuitOp): string {
     case "sub":
       return op.kind;
     case "shift":
-      return `shift by ${typeof op.by === "number" ? op.by : `per channel ${op.by.data.length}`}`;
+      return `shift by ${typeof op.by === "number" ? op.by : `[${op.by.shape.join("x")}]`}`;
     case "reshape":
       return "reshape";
+    case "gather":
+      return op.indices.includes(-1) ? `gather with ${op.fill}` : "gather";
     case "round":
       return `round ${op.method} off ${op.lsbs} bits`;
     case "fit":

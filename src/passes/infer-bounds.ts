@@ -85,6 +85,13 @@ function guarantee({ op, name }: CircuitValue, inputs: readonly Interval[]): Int
     }
     case "reshape":
       return x;
+    case "gather": {
+      const fill = op.indices.includes(-1) ? [op.fill] : [];
+      return {
+        lo: Math.min(...inputs.map(({ lo }) => lo), ...fill),
+        hi: Math.max(...inputs.map(({ hi }) => hi), ...fill),
+      };
+    }
     case "round": {
       const step = 2 ** op.lsbs;
       const snap = (v: number): number => Math.floor((v + step / 2) / step) * step;

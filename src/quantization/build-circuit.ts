@@ -4,8 +4,8 @@
  */
 import type { GraphNode } from "../onnx/graph.ts";
 import { operatorName } from "../onnx/ops/index.ts";
-import type { ConstantOperand, Operand, QuantizedOperation, QuantizedValue } from "./operation.ts";
 import { sameQuantizer } from "./quant-node.ts";
+import type { ConstantOperand, Operand, QuantizedOperation, QuantizedValue } from "./operation.ts";
 import { codeMapOf, floatResult } from "./operation.ts";
 import type { QuantizedModule } from "./module.ts";
 import { CircuitBuilder } from "../circuit/builder.ts";
@@ -30,7 +30,7 @@ export function buildCircuit(module: QuantizedModule): Circuit {
     return { constant: null, value };
   };
   for (const op of module.operations) {
-    const operands = op.node.inputs.filter((name) => name !== "").map(operandOf);
+    const operands = op.node.inputs.map((name) => (name === "" ? undefined : operandOf(name)));
     const result = op.isFused
       ? (alreadyQuantized(op, operands) ?? floatResult(op, emitFloat(builder, op.node, operands)))
       : op.rule.lower(builder, op, operands);
@@ -50,23 +50,22 @@ export function buildCircuit(module: QuantizedModule): Circuit {
 /** The operand of a Quant node that is quantized in just this way, such as an input that the client quantizes for it. */
 function alreadyQuantized(
   { calibrated }: QuantizedOperation,
-  [{ value }]: readonly Operand<ValueId>[],
+  [first]: readonly (Operand<ValueId> | undefined)[],
 ): QuantizedValue<ValueId> | null {
   const { outputQuantizer } = calibrated;
-  const isStated = outputQuantizer.options.isPrecomputedQat;
-  return isStated && value && sameQuantizer(value.quantizer, outputQuantizer) ? value : null;
+  if (!outputQuantizer.options.isPrecomputedQat || !first?.value) return null;
+  return sameQuantizer(first.value.quantizer, outputQuantizer) ? first.value : null;
 }
 
 function emitFloat(
   builder: CircuitBuilder,
   node: GraphNode,
-  operands: readonly Operand<ValueId>[],
+  operands: readonly (Operand<ValueId> | undefined)[],
 ): ValueId {
-  const inputs = operands.flatMap(({ value }) => (value ? [value.floats] : []));
-  const constants = operands.map(({ constant }) => constant?.values ?? null);
-  const { attributes } = node;
+  const inputs = operands.flatMap((operand) => (operand?.value ? [operand.value.floats] : []));
+  const constants = operands.map((operand) => operand && (operand.constant?.values ?? null));
   return builder.emit(
-    { kind: "float", opType: operatorName(node), attributes, operands: constants },
+    { kind: "float", opType: operatorName(node), attributes: node.attributes, operands: constants },
     inputs,
     node.name,
   );

@@ -138,7 +138,9 @@ class Walk {
       rule.usesModelOutputBits ? nBits.model_outputs : nBits.op_inputs,
       names.flatMap((name) => this.#flows.get(name)?.data ?? []),
     );
-    const values = names.map((name) => this.#constants.get(name)?.values ?? this.#flow(name).data);
+    const values = node.inputs.map((name) =>
+      name === "" ? undefined : (this.#constants.get(name)?.values ?? this.#flow(name).data),
+    );
     const [raw] = evaluateNode(node, rule.calibratesInFloat64 ? values.map(toFloat64) : values);
     const [output] = node.outputs;
     const isGraphOutput = this.#graph.outputs.some(({ name }) => name === output);
@@ -150,20 +152,23 @@ class Walk {
       isGraphOutput,
       inputOptions,
       outputBits: nBits.model_outputs,
+      weightBits: nBits.op_weights,
       rounding,
     };
-    const floatQuantizer = this.#resultQuantizer(node, raw);
-    let accumulator: Interval | null = null;
-    const target = eagerTarget((interval) => {
-      accumulator = interval;
-    });
-    const draft = { ...base, calibrated: { outputQuantizer: floatQuantizer, accumulator: null } };
-    const operands = names.map((name) => this.#operand(name, inputOptions));
-    const result = lowerNode(target, draft, operands, raw);
-    const moved = operands.findIndex(({ value }) => value?.quantizer === result.quantizer);
-    if (moved >= 0) this.#movedFrom.set(output, names[moved]);
+    const trimmed = rule.trim?.(raw, values) ?? raw;
+    const floatQuantizer = this.#resultQuantizer(node, trimmed);
+    const accumulators = new Map<string, Interval>();
+    const target = eagerTarget((interval, id) => accumulators.set(id, interval));
+    const inner = rule.measure?.(values, nBits) ?? new Map<string, UniformQuantizer>();
+    const draft = { ...base, calibrated: { outputQuantizer: floatQuantizer, accumulators, inner } };
+    const operands = node.inputs.map((name) =>
+      name === "" ? undefined : this.#operand(name, inputOptions),
+    );
+    const result = lowerNode(target, draft, operands, trimmed);
+    const moved = operands.findIndex((operand) => operand?.value?.quantizer === result.quantizer);
+    if (moved >= 0) this.#movedFrom.set(output, node.inputs[moved]);
     this.#flows.set(output, {
-      data: this.#method.passOn(result, raw),
+      data: this.#method.passOn(result, trimmed),
       quantizer: result.quantizer,
     });
     this.#producers.set(output, isFused ? integerProducers : new Set([output]));
@@ -172,7 +177,7 @@ class Walk {
       isGraphOutput && !isStated
         ? plainQuantizer(result.quantizer, nBits.model_outputs)
         : floatQuantizer;
-    return { ...base, calibrated: { outputQuantizer, accumulator } };
+    return { ...base, calibrated: { outputQuantizer, accumulators, inner } };
   }
 
   /**
@@ -213,14 +218,14 @@ class Walk {
   }
 }
 
-function toFloat64(values: Tensor): Tensor {
-  return values.dtype === "float32" ? cast(values, "float64") : values;
+function toFloat64(values: Tensor | undefined): Tensor | undefined {
+  return values?.dtype === "float32" ? cast(values, "float64") : values;
 }
 
 function lowerNode(
   target: Target<Tensor>,
   op: QuantizedOperation,
-  operands: readonly Operand<Tensor>[],
+  operands: readonly (Operand<Tensor> | undefined)[],
   raw: Tensor,
 ): QuantizedValue<Tensor> {
   return op.isFused ? floatResult(op, raw) : op.rule.lower(target, op, operands);

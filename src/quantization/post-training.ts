@@ -6,7 +6,7 @@
  */
 import type { Graph } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { QuantizedArray } from "./array.ts";
+import { quantizeConstant } from "./array.ts";
 import {
   type NBits,
   type NBitsOption,
@@ -19,7 +19,6 @@ import { convert } from "./convert.ts";
 import type { QuantizedModule } from "./module.ts";
 import type { QuantizedValue } from "./operation.ts";
 import { quantizePerChannel } from "./per-channel.ts";
-import { isSymmetricAroundZero } from "./percentile.ts";
 import { quantizationOptions } from "./quantizer.ts";
 
 /** Options of post-training quantization beside the bits. */
@@ -68,12 +67,6 @@ export class PostTrainingAffineQuantization {
     );
     return module;
   }
-}
-
-/** Codes of a constant: signed and symmetric where its values lie evenly around zero, else unsigned and asymmetric. */
-export function quantizeConstant(nBits: number, values: Tensor): QuantizedArray {
-  const symmetric = isSymmetricAroundZero(values);
-  return new QuantizedArray(nBits, values, { isSigned: symmetric, isSymmetric: symmetric });
 }
 
 function hasNegative({ data }: Tensor): boolean {

@@ -57,14 +57,14 @@ function verifyProducers(
 }
 
 function verifyCalibration(op: QuantizedOperation, where: string): void {
-  const { outputQuantizer, accumulator } = op.calibrated;
+  const { outputQuantizer, accumulators } = op.calibrated;
   const { isPrecomputedQat, nBits } = outputQuantizer.options;
   verifyQuantizer(outputQuantizer, where, { perOutput: op.isGraphOutput || isPrecomputedQat });
   require(isPrecomputedQat || nBits === op.outputBits, where, "has results of other bits");
-  if (accumulator === null) return;
-  const { lo, hi } = accumulator;
-  const isInterval = Number.isInteger(lo) && Number.isInteger(hi) && lo <= hi;
-  require(isInterval, where, `has an accumulator in [${lo}, ${hi}]`);
+  for (const [name, { lo, hi }] of accumulators) {
+    const isInterval = Number.isInteger(lo) && Number.isInteger(hi) && lo <= hi;
+    require(isInterval, where, `has its ${name} in [${lo}, ${hi}]`);
+  }
 }
 
 /** Only raw accumulators at graph outputs have a zero point per output, with the bias in it, or a scale per channel. */

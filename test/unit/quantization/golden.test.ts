@@ -7,7 +7,7 @@ import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { bitwidthAndRangeReport } from "../../../src/execute/report.ts";
 import { importOnnx } from "../../../src/onnx/import.ts";
-import { lsbsToRemove } from "../../../src/quantization/operation.ts";
+import { ACCUMULATOR, lsbsToRemove } from "../../../src/quantization/operation.ts";
 import { type QuantizedModule } from "../../../src/quantization/module.ts";
 import { PostTrainingAffineQuantization } from "../../../src/quantization/post-training.ts";
 import { PostTrainingQATImporter } from "../../../src/quantization/qat-import.ts";
@@ -150,8 +150,9 @@ function expectSameOperators(module: QuantizedModule, fixture: Fixture, golden: 
     expect(Math.abs(scale / expected.output_params.scale - 1)).toBeLessThan(tolerance);
     const lsbs = expected.lsbs_to_remove?.["matmul"];
     if (golden.import_qat) expect(op.removedBits).toBe(op.rounding ? undefined : lsbs);
-    if (lsbs !== undefined && op.calibrated.accumulator && op.rounding) {
-      expect(lsbsToRemove(op.calibrated.accumulator, op.rounding.nBits)).toBe(lsbs);
+    const accumulator = op.calibrated.accumulators.get(ACCUMULATOR);
+    if (lsbs !== undefined && accumulator && op.rounding) {
+      expect(lsbsToRemove(accumulator, op.rounding.nBits)).toBe(lsbs);
     }
   }
   for (const expected of golden.weights) {
