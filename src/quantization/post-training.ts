@@ -15,6 +15,7 @@ import {
   getNBitsDict,
   getRounding,
 } from "./bits.ts";
+import { type QuantizationChoices, completeChoices } from "./choices.ts";
 import { convert } from "./convert.ts";
 import type { QuantizedModule } from "./module.ts";
 import type { QuantizedValue } from "./operation.ts";
@@ -22,11 +23,9 @@ import { quantizePerChannel } from "./per-channel.ts";
 import { quantizationOptions } from "./quantizer.ts";
 
 /** Options of post-training quantization beside the bits. */
-export interface QuantizationSettings {
+export interface QuantizationSettings extends QuantizationChoices {
   /** Round accumulators to so many bits before a table. Default null: no rounding. */
   readonly roundingThresholdBits?: RoundingOption;
-  /** Give weights of linear operators a scale per output channel. Default false, as Concrete ML. */
-  readonly perChannelWeights?: boolean;
 }
 
 /** Quantizes a float graph with calibration rows. */
@@ -34,13 +33,14 @@ export class PostTrainingAffineQuantization {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
   readonly graph: Graph;
-  readonly #perChannelWeights: boolean;
+  readonly #choices: Required<QuantizationChoices>;
 
   /** Throws BAD_ARGUMENT on bad bits. */
   constructor(nBits: NBitsOption, graph: Graph, options: QuantizationSettings = {}) {
     this.nBits = getNBitsDict(nBits);
-    this.rounding = getRounding(options.roundingThresholdBits);
-    this.#perChannelWeights = options.perChannelWeights ?? false;
+    const { roundingThresholdBits, ...choices } = options;
+    this.rounding = getRounding(roundingThresholdBits);
+    this.#choices = completeChoices(choices);
     this.graph = graph;
   }
 
@@ -56,7 +56,7 @@ export class PostTrainingAffineQuantization {
         nBits,
         rounding,
         quantizeConstant: (values, axis) =>
-          this.#perChannelWeights && axis !== undefined
+          this.#choices.perChannelWeights && axis !== undefined
             ? quantizePerChannel(nBits.op_weights, values, axis)
             : quantizeConstant(nBits.op_weights, values),
         inputOptions: (bits, data) =>

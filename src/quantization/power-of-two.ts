@@ -1,7 +1,8 @@
 /**
  * Exact rounding for models with power-of-two scales (PowerOfTwoScalingRoundPBSAdapter in Concrete ML). Between two layers,
  * `Quant(Relu(M * acc))` with M = 2^-l times the next scale depends on the accumulator's high bits alone but for the
- * direction of ties, so the l low bits are rounded off and the table that follows gets narrower.
+ * direction of ties, so the l low bits are rounded off and the table that follows gets narrower. Unlike there, a bias must
+ * be an integer of the accumulator or absent: a float added after the rounding would shift codes.
  * @module
  */
 import type { PerChannel } from "../tensor/codes.ts";
@@ -23,7 +24,10 @@ export function removeLowBits(
     if (!LINEAR.has(reader.node.opType) || reader.integerProducers.size !== 1) continue;
     const pattern = patternBefore(reader, before);
     if (pattern === null || pattern.linear.rounding !== null) continue;
-    const weights = constants.get(pattern.linear.node.inputs[1])?.quantized?.quantizer;
+    const [, weightName, biasName = ""] = pattern.linear.node.inputs;
+    const bias = constants.get(biasName)?.quantized?.quantizer;
+    if (bias?.options.isPrecomputedQat === false) continue;
+    const weights = constants.get(weightName)?.quantized?.quantizer;
     const input = integerLog2(scaleOf(pattern.source));
     const weight = integerLog2(weights?.scale);
     const output = integerLog2(scaleOf(pattern.quant));

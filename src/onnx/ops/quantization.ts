@@ -121,6 +121,8 @@ const codeTypes: ReadonlyMap<number, CodeRange> = new Map([
   [6, codeRangeOf(32, true, false)],
   [21, codeRangeOf(4, false, false)],
   [22, codeRangeOf(4, true, false)],
+  [25, codeRangeOf(2, false, false)],
+  [26, codeRangeOf(2, true, false)],
 ]);
 const UINT8 = 2;
 
@@ -129,7 +131,7 @@ export function saturationOf(outputDtype: unknown): CodeRange {
   const type = outputDtype === undefined || outputDtype === 0 ? UINT8 : Number(outputDtype);
   const range = codeTypes.get(type);
   if (range) return range;
-  const message = `expected codes of int4, uint4, int8, uint8, int16, uint16 or int32, got element type ${type}`;
+  const message = `expected integer codes of at most 32 bits, got element type ${type}; give the zero point as an initializer or a Constant`;
   throw new SottoError("UNSUPPORTED_OPERATOR", "QuantizeLinear", message);
 }
 
