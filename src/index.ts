@@ -2,7 +2,13 @@
  * sotto: compiles a trained model to a program that runs on encrypted inputs, and runs it.
  * @module
  */
-export { buildQuantizedModule, compileModule, compileOnnxModel } from "./compile.ts";
+export {
+  buildQuantizedModule,
+  compileBrevitasQatModel,
+  compileModule,
+  compileOnnxModel,
+  type QatCompileOptions,
+} from "./compile.ts";
 export { SottoError, type ErrorCode } from "./errors.ts";
 export { readArray, readArrays, type NamedArray } from "./cli/read-array.ts";
 export { Client } from "./client/client.ts";

@@ -2,7 +2,9 @@
  * From a quantized module to a circuit: every operation lowers itself, fused ones as float operations for now.
  * @module
  */
-import type { ConstantOperand, Operand, QuantizedValue } from "./operation.ts";
+import { operatorName } from "../onnx/ops/index.ts";
+import { sameQuantizer } from "./quant-node.ts";
+import type { ConstantOperand, Operand, QuantizedOperation, QuantizedValue } from "./operation.ts";
 import { codeMapOf, floatResult } from "./operation.ts";
 import type { QuantizedModule } from "./module.ts";
 import { CircuitBuilder } from "../circuit/builder.ts";
@@ -32,7 +34,7 @@ export function buildCircuit(module: QuantizedModule): Circuit {
   for (const op of module.operations) {
     const operands = op.node.inputs.map((name) => (name === "" ? undefined : operandOf(name)));
     const result = op.isFused
-      ? floatResult(op, emitFloat(builder, op.node, operands))
+      ? (alreadyQuantized(op, operands) ?? floatResult(op, emitFloat(builder, op.node, operands)))
       : op.rule.lower(builder, op, operands);
     values.set(op.node.outputs[0], result);
   }
@@ -47,6 +49,16 @@ export function buildCircuit(module: QuantizedModule): Circuit {
   return builder.finish(outputs);
 }
 
+/** The operand of a Quant node that is quantized in just this way, such as an input that the client quantizes for it. */
+function alreadyQuantized(
+  { calibrated }: QuantizedOperation,
+  [first]: readonly (Operand<ValueId> | undefined)[],
+): QuantizedValue<ValueId> | null {
+  const { outputQuantizer } = calibrated;
+  if (!outputQuantizer.options.isPrecomputedQat || !first?.value) return null;
+  return sameQuantizer(first.value.quantizer, outputQuantizer) ? first.value : null;
+}
+
 function emitFloat(
   builder: CircuitBuilder,
   node: GraphNode,
@@ -59,9 +71,8 @@ function emitFloat(
     return [i === 0 && domain ? clampTo(builder, node.name, floats, domain) : floats];
   });
   const constants = operands.map((operand) => operand && (operand.constant?.values ?? null));
-  const { opType, attributes } = node;
   return builder.emit(
-    { kind: "float", opType, attributes: { ...attributes }, operands: constants },
+    { kind: "float", opType: operatorName(node), attributes: node.attributes, operands: constants },
     inputs,
     node.name,
   );

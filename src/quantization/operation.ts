@@ -63,6 +63,8 @@ export interface QuantizedOperation {
   /** Bits of constants that the rule makes itself. */
   readonly weightBits: number;
   readonly rounding: Rounding | null;
+  /** Bits that exact rounding takes off, where power-of-two scales make rounding free of error; overrides `rounding`. */
+  readonly removedBits?: number;
   readonly calibrated: Calibrated;
 }
 
@@ -142,6 +144,10 @@ export function roundAccumulator<V>(
   accumulator: V,
   id: string = ACCUMULATOR,
 ): V {
+  if (op.removedBits !== undefined && id === ACCUMULATOR) {
+    const round = { kind: "round", lsbs: op.removedBits, method: "exact" } as const;
+    return target.emit(round, [accumulator], op.node.name);
+  }
   if (op.rounding === null) return accumulator;
   const { nBits, method } = op.rounding;
   const seen = target.intervalOf(accumulator, id);
@@ -176,6 +182,8 @@ export function floatResult<V>(op: QuantizedOperation, floats: V): QuantizedValu
 
 /** Result options are the input options with the result's bits; the codes themselves are always unsigned. */
 function resultQuantizer(op: QuantizedOperation): UniformQuantizer {
+  // A Quant node states its own.
+  if (op.calibrated.outputQuantizer.options.isPrecomputedQat) return op.calibrated.outputQuantizer;
   const { scale, zeroPoint, offset, stats } = op.calibrated.outputQuantizer;
   return new UniformQuantizer(
     {

@@ -46,7 +46,11 @@ export interface GoldenOp {
 
 export interface Golden {
   readonly match: string;
-  readonly n_bits: NBitsOption;
+  readonly n_bits:
+    NBitsOption | null | { readonly model_inputs: number; readonly model_outputs: number };
+  /** The dictionary that `n_bits` stands for. */
+  readonly n_bits_resolved: NBitsOption;
+  readonly import_qat: boolean;
   readonly rounding_threshold_bits: null | number | { n_bits: number; method: string };
   readonly input_quantizers: readonly GoldenQuantizer[];
   readonly output_quantizers: readonly GoldenQuantizer[];

@@ -72,6 +72,7 @@ export const Conv: OperatorRule = {
         perChannel,
       ),
       bias: channelBias(op, operands[2], perChannel),
+      quantizedBias: operands[2]?.constant?.quantized ?? null,
     });
   },
 };
@@ -133,6 +134,7 @@ export const ConvTranspose: OperatorRule = {
         perChannel,
       ),
       bias: channelBias(op, operands[2], perChannel),
+      quantizedBias: operands[2]?.constant?.quantized ?? null,
     });
   },
 };

@@ -10,6 +10,7 @@ import { importOnnx } from "../../../src/onnx/import.ts";
 import { ACCUMULATOR, lsbsToRemove } from "../../../src/quantization/operation.ts";
 import { type QuantizedModule } from "../../../src/quantization/module.ts";
 import { PostTrainingAffineQuantization } from "../../../src/quantization/post-training.ts";
+import { PostTrainingQATImporter } from "../../../src/quantization/qat-import.ts";
 import type { UniformQuantizer } from "../../../src/quantization/quantizer.ts";
 import type { RoundingOption } from "../../../src/quantization/bits.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
@@ -40,7 +41,8 @@ const WRONG_IN_REFERENCE: readonly string[] = ["op_maxpool_signed_pad", "act_pre
 const MOVED_SHARE = 1e-3;
 
 function quantize(fixture: Fixture, golden: Golden): QuantizedModule {
-  const quantizer = new PostTrainingAffineQuantization(golden.n_bits, importOnnx(fixture.model), {
+  const Quantizer = golden.import_qat ? PostTrainingQATImporter : PostTrainingAffineQuantization;
+  const quantizer = new Quantizer(golden.n_bits_resolved, importOnnx(fixture.model), {
     roundingThresholdBits: golden.rounding_threshold_bits as RoundingOption,
   });
   return quantizer.quantizeModule(...fixture.calibration);
@@ -145,7 +147,8 @@ function expectSameIntegers(module: QuantizedModule, fixture: Fixture, golden: G
 }
 
 function expectSameOperators(module: QuantizedModule, fixture: Fixture, golden: Golden): void {
-  const tolerance = toleranceOf(fixture);
+  // With Quant nodes the ranges of the layers between them decide nothing, and float32 rows stay float32 throughout.
+  const tolerance = golden.import_qat ? ULP_TOLERANCE : toleranceOf(fixture);
   for (const expected of golden.ops) {
     const op = module.operations.find(({ node }) => node.outputs[0] === expected.output);
     if (!op) throw new Error(`no operator gives ${expected.output}`);
@@ -155,6 +158,7 @@ function expectSameOperators(module: QuantizedModule, fixture: Fixture, golden: 
     const scale = op.calibrated.outputQuantizer.tensorScale("golden");
     expect(Math.abs(scale / expected.output_params.scale - 1)).toBeLessThan(tolerance);
     const lsbs = expected.lsbs_to_remove?.["matmul"];
+    if (golden.import_qat) expect(op.removedBits).toBe(op.rounding ? undefined : lsbs);
     const accumulator = op.calibrated.accumulators.get(ACCUMULATOR);
     if (lsbs !== undefined && accumulator && op.rounding) {
       expect(lsbsToRemove(accumulator, op.rounding.nBits)).toBe(lsbs);
@@ -176,7 +180,11 @@ function expectSameWidths(module: QuantizedModule, fixture: Fixture, golden: Gol
   const report = bitwidthAndRangeReport(module.circuitFor("calibrated"));
   for (const [node, expected] of Object.entries(golden.compile.report ?? {})) {
     const row = report[node];
-    if (row === undefined) continue;
+    // Of a rounded accumulator the reference reports the rounded values.
+    const isRounded = module.operations.some(
+      (op) => op.node.name === node && op.removedBits !== undefined,
+    );
+    if (row === undefined || isRounded) continue;
     expect({ node, bits: row.bitwidth }).toEqual({ node, bits: expected.bitwidth });
     // The reference also counts the all-zero codes of the dead channel, which the circuit never adds up.
     if (fixture.name === "op_degenerate_weights") continue;
@@ -206,11 +214,12 @@ describe.each(fixtures)("$name", (fixture) => {
 describe.each(WRONG_IN_REFERENCE)("%s, wrong in the reference", (name) => {
   const fixture = readFixture(name);
   const [expected] = readModelFixture(name).floatOutputs;
-  test.each([...fixture.goldens])("%s is nearer to the float model", (_, golden) => {
+  const fine = [...fixture.goldens].filter(([, golden]) => golden.n_bits === 6);
+  test.each(fine)("%s is nearer to the float model", (_, golden) => {
     const module = quantize(fixture, golden);
     const got = module.forward<Tensor>(fixture.inputs);
-    const squares = got.data.reduce((sum: number, x, i) => sum + (x - expected.data[i]) ** 2, 0);
-    const rmse = Math.sqrt(squares / got.data.length);
+    const squares = Float64Array.from(got.data, (x, i) => (x - expected.data[i]) ** 2);
+    const rmse = Math.sqrt(squares.reduce((sum, x) => sum + x, 0) / squares.length);
     expect(rmse).toBeLessThan(golden.metrics.rmse_vs_float?.[0] ?? 0);
   });
 });
