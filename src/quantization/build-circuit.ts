@@ -2,7 +2,6 @@
  * From a quantized module to a circuit: every operation lowers itself, fused ones as float operations for now.
  * @module
  */
-import type { GraphNode } from "../onnx/graph.ts";
 import { operatorName } from "../onnx/ops/index.ts";
 import { isUniform, sameQuantizer } from "./quant-node.ts";
 import type { ConstantOperand, Operand, QuantizedOperation, QuantizedValue } from "./operation.ts";
@@ -10,6 +9,9 @@ import { codeMapOf, floatResult } from "./operation.ts";
 import type { QuantizedModule } from "./module.ts";
 import { CircuitBuilder } from "../circuit/builder.ts";
 import type { Circuit, ValueId } from "../circuit/ir.ts";
+import type { GraphNode } from "../onnx/graph.ts";
+import { scalar } from "../tensor/tensor.ts";
+import { domainOf } from "./domain.ts";
 
 /** Builds the circuit of a module; float operations are still in it. */
 export function buildCircuit(module: QuantizedModule): Circuit {
@@ -64,11 +66,26 @@ function emitFloat(
   node: GraphNode,
   operands: readonly (Operand<ValueId> | undefined)[],
 ): ValueId {
-  const inputs = operands.flatMap((operand) => (operand?.value ? [operand.value.floats] : []));
+  const domain = domainOf(node);
+  const inputs = operands.flatMap((operand, i) => {
+    if (!operand?.value) return [];
+    const { floats } = operand.value;
+    return [i === 0 && domain ? clampTo(builder, node.name, floats, domain) : floats];
+  });
   const constants = operands.map((operand) => operand && (operand.constant?.values ?? null));
   return builder.emit(
     { kind: "float", opType: operatorName(node), attributes: node.attributes, operands: constants },
     inputs,
     node.name,
   );
+}
+
+function clampTo(
+  builder: CircuitBuilder,
+  name: string,
+  x: ValueId,
+  bounds: readonly [number, number],
+): ValueId {
+  const operands = [null, ...bounds.map((bound) => scalar("float64", bound))];
+  return builder.emit({ kind: "float", opType: "Clip", attributes: {}, operands }, [x], name);
 }

@@ -13,6 +13,7 @@ import type { QuantizedArray } from "./array.ts";
 import type { NBits, Rounding } from "./bits.ts";
 import { checkRows } from "./check.ts";
 import { foldConstant, weightAxes } from "./constants.ts";
+import { intoDomain } from "./domain.ts";
 import { quantizeInputs } from "./input-quantizers.ts";
 import { QuantizedModule } from "./module.ts";
 import {
@@ -117,8 +118,10 @@ class Walk {
   }
 
   #constant(values: Tensor, axis?: number): ConstantOperand {
-    const isFloat = values.dtype === "float32" || values.dtype === "float64";
-    return { values, quantized: isFloat ? this.#method.quantizeConstant(values, axis) : null };
+    return {
+      values,
+      quantized: isFloatType(values) ? this.#method.quantizeConstant(values, axis) : null,
+    };
   }
 
   /** Calibrates a node, or folds it and returns null when all its operands are constants. */
@@ -146,7 +149,9 @@ class Walk {
     const values = node.inputs.map((name) =>
       name === "" ? undefined : (this.#constants.get(name)?.values ?? this.#flow(name).data),
     );
-    const [raw] = evaluateNode(node, rule.calibratesInFloat64 ? values.map(toFloat64) : values);
+    const inputs = intoDomain(node, values);
+    const [raw] = evaluateNode(node, rule.calibrationInputs?.(inputs, node.attributes) ?? inputs);
+    const floats = isFloatType(raw) ? raw : cast(raw, "float64"); // truth values and indices
     const [output] = node.outputs;
     const isGraphOutput = this.#graph.outputs.some(({ name }) => name === output);
     const base = {
@@ -161,7 +166,7 @@ class Walk {
       weightBits: nBits.op_weights,
       rounding,
     };
-    const trimmed = rule.trim?.(raw, values) ?? raw;
+    const trimmed = rule.trim?.(floats, values) ?? floats;
     const floatQuantizer = this.#resultQuantizer(node, trimmed);
     const accumulators = new Map<string, Interval>();
     const target = eagerTarget((interval, id) => accumulators.set(id, interval));
@@ -225,8 +230,8 @@ class Walk {
   }
 }
 
-function toFloat64(values: Tensor | undefined): Tensor | undefined {
-  return values?.dtype === "float32" ? cast(values, "float64") : values;
+function isFloatType({ dtype }: Tensor): boolean {
+  return dtype === "float32" || dtype === "float64";
 }
 
 function lowerNode(

@@ -78,8 +78,11 @@ export interface OperatorRule {
   readonly usesModelOutputBits: boolean;
   /** Axis of the output channels in the constant weights (operand 1), for operators that have such weights. */
   readonly weightAxis?: (attributes: Attributes) => number;
-  /** The float reference of calibration runs in float64 even on float32 rows, as Concrete ML's does. */
-  readonly calibratesInFloat64?: boolean;
+  /** Inputs as the float reference of calibration takes them; element types decide the last bits of ranges. */
+  calibrationInputs?(
+    inputs: readonly (Tensor | undefined)[],
+    attributes: Attributes,
+  ): readonly (Tensor | undefined)[];
   /** Quantizers of values inside the operator, from the calibration data of its inputs. */
   measure?(
     inputs: readonly (Tensor | undefined)[],

@@ -62,7 +62,7 @@ export interface Golden {
     readonly quantized_outputs_crc32: readonly string[];
     readonly predictions?: readonly number[];
   };
-  readonly metrics: { readonly accuracy?: number };
+  readonly metrics: { readonly accuracy?: number; readonly rmse_vs_float?: readonly number[] };
   readonly weights: readonly GoldenWeights[];
   readonly ops: readonly GoldenOp[];
   readonly compile: {

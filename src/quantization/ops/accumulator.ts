@@ -5,6 +5,7 @@
  */
 import type { Target } from "../../circuit/builder.ts";
 import { SottoError } from "../../errors.ts";
+import type { Attributes } from "../../onnx/graph.ts";
 import type { PerChannel } from "../../tensor/codes.ts";
 import { combine } from "../../tensor/elementwise.ts";
 import { expand } from "../../tensor/strided.ts";
@@ -176,3 +177,13 @@ export function zeroPointOf(
 
 /** Linear operators are never part of a table. */
 export const linear = { canFuse: (): boolean => false, usesModelOutputBits: false } as const;
+
+/** Float64, but where there is padding the image is rounded to float32 first: Concrete ML pads in an array of that type. */
+export function paddedInFloat32(
+  [image, ...others]: readonly (Tensor | undefined)[],
+  { pads }: Attributes,
+): readonly (Tensor | undefined)[] {
+  const isPadded = Array.isArray(pads) && pads.some((pad) => pad !== 0);
+  const padded = image && isPadded ? cast(image, "float32") : image;
+  return [padded, ...others].map((input) => input && cast(input, "float64"));
+}
