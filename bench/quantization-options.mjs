@@ -10,20 +10,22 @@ import { buildQuantizedModule } from "../dist/index.js";
 
 const MODELS = ["digits_mlp", "digits_cnn", "op_residual_conv", "op_maxpool"];
 const BITS = [3, 4, 5];
-const CHOICES = [
-  ["none", {}],
-  ["per-channel weights", { perChannelWeights: true }],
-  ["calibration percentile", { calibration: "percentile" }],
-  ["calibration mse", { calibration: "mse" }],
-  ["calibration entropy", { calibration: "entropy" }],
-  ["signs per input", { inputSignedness: "perInput" }],
-  ["equalization", { equalization: true }],
-  ["bias correction", { biasCorrection: true }],
-  [
-    "per-channel, mse, bias correction",
-    { perChannelWeights: true, calibration: "mse", biasCorrection: true },
-  ],
-];
+const CHOICES = {
+  none: {},
+  "per-channel weights": { perChannelWeights: true },
+  "calibration percentile": { calibration: "percentile" },
+  "calibration mse": { calibration: "mse" },
+  "calibration entropy": { calibration: "entropy" },
+  "signs per input": { inputSignedness: "perInput" },
+  equalization: { equalization: true },
+  "bias correction": { biasCorrection: true },
+  "per-channel weights, bias correction": { perChannelWeights: true, biasCorrection: true },
+  "per-channel weights, mse, bias correction": {
+    perChannelWeights: true,
+    calibration: "mse",
+    biasCorrection: true,
+  },
+};
 const HEADING = "## What the choices of quantization are worth";
 
 function file(model, name) {
@@ -35,7 +37,7 @@ async function accuracy({ model, calibration, inputs, labels }, nBits, quantizat
   const { data, shape } = module.forward(inputs);
   const classes = shape[1];
   const right = labels.data.filter((label, row) => {
-    const scores = [...data.slice(row * classes, (row + 1) * classes)];
+    const scores = data.slice(row * classes, (row + 1) * classes);
     return scores.indexOf(Math.max(...scores)) === label;
   });
   return (100 * right.length) / labels.data.length;
@@ -54,7 +56,7 @@ async function main() {
     ["choice", ...columns.map(({ model, bits }) => `${model}, ${bits} bits`)],
     ["---", ...columns.map(() => "---")],
   ];
-  for (const [label, choices] of CHOICES) {
+  for (const [label, choices] of Object.entries(CHOICES)) {
     const cells = [];
     for (const { model, bits } of columns) {
       cells.push(`${(await accuracy(loaded.get(model), bits, choices)).toFixed(1)} %`);
