@@ -40,6 +40,8 @@ interface Flow {
 export interface ConversionMethod {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
+  /** Changes the float model before it is quantized. */
+  prepare?(graph: Graph, calibration: readonly Tensor[]): Graph;
   /** Codes of a float constant; `axis` is that of the output channels where it is the weights of linear operators. */
   quantizeConstant(values: Tensor, axis: number | undefined): QuantizedArray;
   /** How a node quantizes its variable inputs, given their calibration data. */
@@ -64,9 +66,10 @@ export function convert(
   method: ConversionMethod,
   rows: readonly Tensor[],
 ): Conversion {
-  const { graph, before, after } = splitClientSteps(whole);
-  const inputs = graph.inputs.map((input, i) => ({ ...input, step: before[i] }));
+  const { graph: inner, before, after } = splitClientSteps(whole);
+  const inputs = inner.inputs.map((input, i) => ({ ...input, step: before[i] }));
   const calibration = prepareRows(inputs, rows, "calibration");
+  const graph = method.prepare?.(inner, calibration) ?? inner;
   const walk = new Walk(graph, method, calibration);
   const calibrated = graph.nodes.flatMap((node) => walk.visit(node) ?? []);
   const rounded = removeLowBits(calibrated, walk.constants);

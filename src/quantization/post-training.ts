@@ -17,7 +17,6 @@ import {
   getRounding,
 } from "./bits.ts";
 import { type QuantizationChoices, completeChoices } from "./choices.ts";
-import { checkRows } from "./check.ts";
 import { convert } from "./convert.ts";
 import { equalize } from "./equalization.ts";
 import type { QuantizedModule } from "./module.ts";
@@ -55,12 +54,12 @@ export class PostTrainingAffineQuantization {
   quantizeModule(...calibration: readonly Tensor[]): QuantizedModule {
     const { nBits, rounding } = this;
     const { inputSignedness, calibration: kind } = this.#choices;
-    checkRows(this.graph, calibration, "calibration");
     const { module } = convert(
-      this.#prepare(calibration),
+      this.graph,
       {
         nBits,
         rounding,
+        prepare: this.#prepare,
         quantizeConstant: this.#quantizeConstant,
         inputOptions: (bits, data) =>
           quantizationOptions({ nBits: bits, isSigned: data.some(hasNegative) }),
@@ -74,13 +73,13 @@ export class PostTrainingAffineQuantization {
   }
 
   /** Changes the float model where that makes it easier to quantize. */
-  #prepare(calibration: readonly Tensor[]): Graph {
+  readonly #prepare = (graph: Graph, calibration: readonly Tensor[]): Graph => {
     const { equalization, biasCorrection } = this.#choices;
-    const equalized = equalization ? equalize(this.graph) : this.graph;
+    const equalized = equalization ? equalize(graph) : graph;
     return biasCorrection
       ? correctBiases(equalized, calibration, this.#quantizeConstant)
       : equalized;
-  }
+  };
 
   readonly #quantizeConstant = (values: Tensor, axis: number | undefined): QuantizedArray =>
     this.#choices.perChannelWeights && axis !== undefined
