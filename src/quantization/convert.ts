@@ -9,6 +9,7 @@ import { SottoError } from "../errors.ts";
 import { splitClientSteps } from "../onnx/client-steps.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode } from "../onnx/graph.ts";
+import { clamp } from "../tensor/elementwise.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
 import type { NBits, Rounding } from "./bits.ts";
@@ -159,7 +160,7 @@ class Walk {
     );
     const inputs = intoDomain(node, values);
     const [raw] = evaluateNode(node, rule.calibrationInputs?.(inputs, node.attributes) ?? inputs);
-    const floats = isFloatType(raw) ? raw : cast(raw, "float64"); // truth values and indices
+    const floats = withinFinite(isFloatType(raw) ? raw : cast(raw, "float64"));
     const [output] = node.outputs;
     const isGraphOutput = this.#graph.outputs.some(({ name }) => name === output);
     const base = {
@@ -201,7 +202,7 @@ class Walk {
 
   /**
    * Quantizer of a node's float result: unsigned, `model_outputs` bits. A Quant node states its own; Identity hands its
-   * input's on if it has codes.
+   * input's on if it has codes, and so does Cast with indices.
    */
   #resultQuantizer(node: GraphNode, raw: Tensor): UniformQuantizer {
     const stats = this.#method.range(raw);
@@ -209,8 +210,10 @@ class Walk {
       return quantizerOf(node, (name) => this.#constants.get(name)?.values, stats);
     }
     const nBits = this.#method.nBits.model_outputs;
-    const inherited =
-      node.opType === "Identity" ? this.#flows.get(node.inputs[0])?.quantizer : null;
+    const input = this.#flows.get(node.inputs[0])?.quantizer;
+    const isIndex = input?.scale === 1 && input.zeroPoint === 0; // stays one under Cast
+    const isSame = node.opType === "Identity" || (node.opType === "Cast" && isIndex);
+    const inherited = isSame ? input : null;
     if (typeof inherited?.zeroPoint === "number") {
       const { scale, zeroPoint, offset } = inherited;
       return new UniformQuantizer({ nBits, scale, zeroPoint, offset }, stats);
@@ -236,6 +239,19 @@ class Walk {
     const message = "expected a tensor that an earlier node or input defines";
     throw new SottoError("BAD_MODEL", name, message);
   }
+}
+
+/** A branch that is not taken may overflow: what is infinite counts as the largest value that is not. */
+function withinFinite(values: Tensor): Tensor {
+  let lo = Infinity;
+  let hi = -Infinity;
+  for (const value of values.data) {
+    if (value < lo && value !== -Infinity) lo = value;
+    if (value > hi && value !== Infinity) hi = value;
+  }
+  return lo <= hi && values.data.some((value) => Math.abs(value) === Infinity)
+    ? clamp(values, lo, hi)
+    : values;
 }
 
 function isFloatType({ dtype }: Tensor): boolean {

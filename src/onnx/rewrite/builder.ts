@@ -13,7 +13,7 @@ export type Parts = Pick<Graph, "constants" | "nodes" | "shapes">;
 export class Replacement {
   readonly node: GraphNode;
   readonly nodes: GraphNode[] = [];
-  readonly constants = new Map<string, Tensor>();
+  readonly constants: Map<string, Tensor> = new Map();
   readonly #parts: Parts;
 
   constructor(node: GraphNode, parts: Parts) {
