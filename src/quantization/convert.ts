@@ -24,11 +24,12 @@ import {
   type QuantizedOperation,
   type QuantizedValue,
   floatResult,
+  optionsFor,
 } from "./operation.ts";
 import { ruleOf } from "./ops/index.ts";
 import { removeLowBits } from "./power-of-two.ts";
 import { isQuantNode, quantizerOf } from "./quant-node.ts";
-import { type QuantizationOptions, UniformQuantizer, measureStats } from "./quantizer.ts";
+import { type MinMaxStats, type QuantizationOptions, UniformQuantizer } from "./quantizer.ts";
 
 /** Calibration data of a tensor, and the quantizer that its producer gave it; null for graph inputs. */
 interface Flow {
@@ -40,10 +41,16 @@ interface Flow {
 export interface ConversionMethod {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
+  /** Changes the float model before it is quantized. */
+  prepare?(graph: Graph, calibration: readonly Tensor[]): Graph;
   /** Codes of a float constant; `axis` is that of the output channels where it is the weights of linear operators. */
   quantizeConstant(values: Tensor, axis: number | undefined): QuantizedArray;
   /** How a node quantizes its variable inputs, given their calibration data. */
   inputOptions(nBits: number, data: readonly Tensor[]): QuantizationOptions;
+  /** The range of values that codes are spread over. */
+  range(values: Tensor): MinMaxStats;
+  /** Each input of an operator has a sign only if it needs one. */
+  readonly signsPerInput: boolean;
   /** What the next node is calibrated on. */
   passOn(result: QuantizedValue<Tensor>, raw: Tensor): Tensor;
 }
@@ -60,13 +67,14 @@ export function convert(
   method: ConversionMethod,
   rows: readonly Tensor[],
 ): Conversion {
-  const { graph, before, after } = splitClientSteps(whole);
-  const inputs = graph.inputs.map((input, i) => ({ ...input, step: before[i] }));
+  const { graph: inner, before, after } = splitClientSteps(whole);
+  const inputs = inner.inputs.map((input, i) => ({ ...input, step: before[i] }));
   const calibration = prepareRows(inputs, rows, "calibration");
+  const graph = method.prepare?.(inner, calibration) ?? inner;
   const walk = new Walk(graph, method, calibration);
   const calibrated = graph.nodes.flatMap((node) => walk.visit(node) ?? []);
   const rounded = removeLowBits(calibrated, walk.constants);
-  const { operations, quantizers } = quantizeInputs(graph, rounded, calibration, method.nBits);
+  const { operations, quantizers } = quantizeInputs(graph, rounded, calibration, method);
   const module = new QuantizedModule({
     graph,
     before,
@@ -162,6 +170,7 @@ class Walk {
       isFused,
       isGraphOutput,
       inputOptions,
+      signsPerInput: this.#method.signsPerInput,
       outputBits: nBits.model_outputs,
       weightBits: nBits.op_weights,
       rounding,
@@ -196,7 +205,7 @@ class Walk {
    * input's on if it has codes, and so does Cast with indices.
    */
   #resultQuantizer(node: GraphNode, raw: Tensor): UniformQuantizer {
-    const stats = measureStats(raw);
+    const stats = this.#method.range(raw);
     if (isQuantNode(node)) {
       return quantizerOf(node, (name) => this.#constants.get(name)?.values, stats);
     }
@@ -217,9 +226,10 @@ class Walk {
     const constant = this.#constants.get(name);
     if (constant) return { constant, value: null };
     const { data, quantizer } = this.#flow(name);
-    const stats = measureStats(data);
+    const stats = this.#method.range(data);
     const { rmin, rmax } = stats;
-    const own = quantizer ?? new UniformQuantizer({ ...inputOptions, rmin, rmax }, stats);
+    const options = optionsFor({ inputOptions, signsPerInput: this.#method.signsPerInput }, stats);
+    const own = quantizer ?? new UniformQuantizer({ ...options, rmin, rmax }, stats);
     return { constant: null, value: { floats: data, codes: null, quantizer: own } };
   }
 
