@@ -12,7 +12,7 @@ import { lower } from "./lower/lower.ts";
 import { clientPorts } from "./format/ports.ts";
 import { verify as verifyProgram } from "./lower/verify.ts";
 import { importOnnx } from "./onnx/import.ts";
-import { type CompileOptions, checkOptions, searchTarget } from "./options.ts";
+import { type CompileOptions, checkEncryption, checkOptions, searchTarget } from "./options.ts";
 import { constraintsOf } from "./parameters/constraints.ts";
 import { verify as verifyChoice } from "./parameters/choice.ts";
 import { planEncodings } from "./parameters/encoding-plan.ts";
@@ -33,10 +33,12 @@ export async function buildQuantizedModule(
 ): Promise<QuantizedModule> {
   checkOptions(options);
   const graph = importOnnx(await readModel(model));
-  const { nBits = 8, roundingThresholdBits = null, importQat = false, quantization } = options;
+  const { nBits = 8, roundingThresholdBits = null, importQat = false } = options;
+  const { quantization, reduceSumCopy = false } = options;
+  const common = { roundingThresholdBits, reduceSumCopy };
   const quantizer = importQat
-    ? new PostTrainingQATImporter(nBits, graph, { roundingThresholdBits })
-    : new PostTrainingAffineQuantization(nBits, graph, { ...quantization, roundingThresholdBits });
+    ? new PostTrainingQATImporter(nBits, graph, common)
+    : new PostTrainingAffineQuantization(nBits, graph, { ...quantization, ...common });
   const module = quantizer.quantizeModule(...tensorsOf(calibration, "calibration"));
   verifyModule(module);
   return module;
@@ -99,6 +101,7 @@ export function compileModule(
   report: (stage: string) => void = stageReporter(options),
 ): CompiledModule {
   checkOptions(options);
+  checkEncryption(options.inputsEncryptionStatus, module.inputs.length);
   const bounds = options.bounds ?? "calibrated";
   const circuit = module.circuitFor(bounds);
   verifyCircuit(circuit, "bounded");
@@ -114,7 +117,10 @@ export function compileModule(
   const spec: ClientSpec = {
     parameters: choice.parameters,
     modelId,
-    ...clientPorts(module, circuit, plan, bounds),
+    ...clientPorts(module, circuit, plan, {
+      bounds,
+      isClear: (i) => options.inputsEncryptionStatus?.[i] === "clear",
+    }),
     log2PError: choice.log2Bound,
     log2FailureProbability: choice.log2GlobalFailure,
   };

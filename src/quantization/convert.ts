@@ -41,6 +41,8 @@ interface Flow {
 export interface ConversionMethod {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
+  /** The terms of sums pass through a table first. */
+  readonly copiesSums: boolean;
   /** Changes the float model before it is quantized. */
   prepare?(graph: Graph, calibration: readonly Tensor[]): Graph;
   /** Codes of a float constant; `axis` is that of the output channels where it is the weights of linear operators. */
@@ -174,6 +176,7 @@ class Walk {
       outputBits: nBits.model_outputs,
       weightBits: nBits.op_weights,
       rounding,
+      copiesSums: this.#method.copiesSums,
     };
     const trimmed = rule.trim?.(floats, values) ?? floats;
     const floatQuantizer = this.#resultQuantizer(node, trimmed);

@@ -29,6 +29,8 @@ import { rangeOf } from "./ranges.ts";
 export interface QuantizationSettings extends QuantizationChoices {
   /** Round accumulators to so many bits before a table. Default null: no rounding. */
   readonly roundingThresholdBits?: RoundingOption;
+  /** Pass every term of a sum through a lookup of its own first. Default false. */
+  readonly reduceSumCopy?: boolean;
 }
 
 /** Quantizes a float graph with calibration rows. */
@@ -37,12 +39,14 @@ export class PostTrainingAffineQuantization {
   readonly rounding: Rounding | null;
   readonly graph: Graph;
   readonly #choices: Required<QuantizationChoices>;
+  readonly #copiesSums: boolean;
 
   /** Throws BAD_ARGUMENT on bad bits. */
   constructor(nBits: NBitsOption, graph: Graph, options: QuantizationSettings = {}) {
     this.nBits = getNBitsDict(nBits);
-    const { roundingThresholdBits, ...choices } = options;
+    const { roundingThresholdBits, reduceSumCopy = false, ...choices } = options;
     this.rounding = getRounding(roundingThresholdBits);
+    this.#copiesSums = reduceSumCopy;
     this.#choices = completeChoices(choices);
     this.graph = graph;
   }
@@ -59,6 +63,7 @@ export class PostTrainingAffineQuantization {
       {
         nBits,
         rounding,
+        copiesSums: this.#copiesSums,
         prepare: this.#prepare,
         quantizeConstant: this.#quantizeConstant,
         inputOptions: (bits, data) =>

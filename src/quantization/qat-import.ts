@@ -7,16 +7,10 @@ import { SottoError } from "../errors.ts";
 import type { Graph } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { QuantizedArray } from "./array.ts";
-import {
-  type NBits,
-  type NBitsOption,
-  type Rounding,
-  type RoundingOption,
-  getNBitsDict,
-  getRounding,
-} from "./bits.ts";
+import { type NBits, type NBitsOption, type Rounding, getNBitsDict, getRounding } from "./bits.ts";
 import { type Conversion, convert } from "./convert.ts";
 import type { QuantizedModule } from "./module.ts";
+import type { QuantizationSettings } from "./post-training.ts";
 import { isQuantNode } from "./quant-node.ts";
 import { measureStats, quantizationOptions } from "./quantizer.ts";
 
@@ -25,15 +19,17 @@ export class PostTrainingQATImporter {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
   readonly graph: Graph;
+  readonly #copiesSums: boolean;
 
   /** Throws BAD_ARGUMENT on bad bits. */
   constructor(
     nBits: NBitsOption,
     graph: Graph,
-    options: { readonly roundingThresholdBits?: RoundingOption } = {},
+    options: Pick<QuantizationSettings, "roundingThresholdBits" | "reduceSumCopy"> = {},
   ) {
     this.nBits = getNBitsDict(nBits);
     this.rounding = getRounding(options.roundingThresholdBits);
+    this.#copiesSums = options.reduceSumCopy ?? false;
     this.graph = graph;
   }
 
@@ -48,6 +44,7 @@ export class PostTrainingQATImporter {
       {
         nBits,
         rounding,
+        copiesSums: this.#copiesSums,
         quantizeConstant: (values) =>
           new QuantizedArray(nBits.op_weights, values, { isSigned: true, isQat: true }),
         inputOptions: (bits) => quantizationOptions({ nBits: bits, isSigned: true, isQat: true }),
