@@ -15,6 +15,7 @@ import {
   buildModel,
   floats,
   intAttribute,
+  intsAttribute,
   node,
   rawTensor,
   stringAttribute,
@@ -217,6 +218,54 @@ describe("a quantizer", () => {
     const error = errorOf(() => importQat(model, ROWS));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
+  });
+});
+
+describe("a quantizer behind a move", () => {
+  const pot = { ...node("Quant", ["f", "s", "zero", "bits"], "fq"), domain: "onnx.brevitas" };
+  const model = buildModel({
+    inputs: [value("x", [1, 1, 2, 4])],
+    outputs: [value("y", [1, 2])],
+    nodes: [
+      node("MaxPool", ["x"], "m", [
+        intsAttribute("kernel_shape", [2, 2]),
+        intsAttribute("strides", [1, 2]),
+      ]),
+      node("Flatten", ["m"], "f"),
+      pot,
+      { ...node("Quant", ["w", "s", "zero", "bits"], "wq"), domain: "onnx.brevitas" },
+      node("MatMul", ["fq", "wq"], "y"),
+    ],
+    initializers: [
+      floats("w", [2, 2], [1, -0.5, 0.75, 0.25]),
+      floats("s", [], [0.25]),
+      floats("zero", [], [0]),
+      floats("bits", [], [4]),
+    ],
+  });
+
+  test("is moved before it, so that the client quantizes and only codes move and meet", () => {
+    const rows = float32([6, 1, 2, 4], uniform(48));
+    const graph = importOnnx(model);
+    expect(graph.nodes.map(({ opType }) => opType)).toEqual([
+      "Quant",
+      "MaxPool",
+      "Quant",
+      "Flatten",
+      "Quant",
+      "MatMul",
+    ]);
+    const module = importQat(model, rows);
+    expect(module.inputs[0].quantizer.scale).toBe(0.25);
+    const [expected] = evaluate(graph, [rows]);
+    const got = module.forward(rows);
+    expected.data.forEach((y, i) => expect(Math.abs(got.data[i] - y)).toBeLessThan(1e-6));
+    // By hand, for the first row: the largest of each pair of columns, to quarters.
+    const quarters = (columns: readonly number[]): number =>
+      Math.round(Math.max(...columns.map((at) => rows.data[at])) * 4) / 4;
+    const [a, b] = [quarters([0, 1, 4, 5]), quarters([2, 3, 6, 7])];
+    expect(got.data[0]).toBeCloseTo(a * 1 + b * 0.75, 9);
+    expect(got.data[1]).toBeCloseTo(a * -0.5 + b * 0.25, 9);
   });
 });
 
