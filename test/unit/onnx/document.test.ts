@@ -13,7 +13,7 @@ test("docs/operators.md is what node scripts/write-operators.mjs writes", () => 
 });
 
 test("the page names every operator once", () => {
-  const names = [...page.matchAll(/^\| `(\w+)` /gm)].map(([, name]) => name);
+  const names = [...page.matchAll(/^\| `([\w.]+)` /gm)].map(([, name]) => name);
   expect(names.sort()).toEqual(supportedOperators);
 });
 
