@@ -221,6 +221,52 @@ describe("a quantizer", () => {
   });
 });
 
+test("a quantizer at the output gives its codes, and the client their floats", () => {
+  const model = buildModel({
+    inputs: [value("x", [1, INPUTS])],
+    outputs: [value("y", [1, OUTPUTS])],
+    nodes: [
+      node("QuantizeLinear", ["x", "sx", "zx"], "q"),
+      node("DequantizeLinear", ["q", "sx", "zx"], "xq"),
+      node("DequantizeLinear", ["w", "sw", "zw"], "wq", [intAttribute("axis", 1)]),
+      node("DequantizeLinear", ["b", "sb"], "bq", [intAttribute("axis", 0)]),
+      node("MatMul", ["xq", "wq"], "p"),
+      node("Add", ["p", "bq"], "h"),
+      node("QuantizeLinear", ["h", "sy", "zy"], "hq"),
+      node("DequantizeLinear", ["hq", "sy", "zy"], "y"),
+    ],
+    initializers: [
+      rawTensor("w", DataType.INT8, [INPUTS, OUTPUTS], [1, 2, 253, 0, 7, 249, 4, 4, 5, 255, 3, 2]),
+      rawTensor("b", DataType.INT32, [OUTPUTS], [5, 0, 0, 0, 253, 255, 255, 255, 9, 0, 0, 0]),
+      floats("sx", [], [0.125]),
+      rawTensor("zx", DataType.UINT8, [], [7]),
+      floats("sw", [OUTPUTS], [0.5, 0.25, 0.125]),
+      rawTensor("zw", DataType.INT8, [OUTPUTS], [0, 0, 0]),
+      floats("sb", [OUTPUTS], [0.0625, 0.03125, 0.015625]),
+      floats("sy", [], [0.1234567]),
+      rawTensor("zy", DataType.INT8, [], [246]),
+    ],
+  });
+  const graph = importOnnx(model);
+  expect(graph.nodes.map(({ opType }) => opType)).toEqual([
+    "Quant",
+    "Quant",
+    "Quant",
+    "Gemm",
+    "Quant",
+  ]);
+  const rows = float32([30, INPUTS], uniform(120));
+  const module = importQat(model, rows);
+  const [expected] = evaluate(graph, [rows]);
+  const codes = module.quantizedForward<Tensor>(module.quantizeInput<Tensor>(rows));
+  expect([...codes.data]).toEqual([...expected.data].map((y) => Math.round(y / 0.1234567) - 10));
+  const got = module.dequantizeOutput<Tensor>(codes);
+  expected.data.forEach((y, i) => expect(Math.abs(got.data[i] - y)).toBeLessThan(1e-6));
+  // The bias is an integer of the accumulator, per channel.
+  const shift = module.circuitFor("calibrated").values.find(({ op }) => op.kind === "shift");
+  expect(shift?.op).toMatchObject({ by: { data: Float64Array.of(5, -3, 9) } });
+});
+
 describe("a quantizer behind a move", () => {
   const pot = { ...node("Quant", ["f", "s", "zero", "bits"], "fq"), domain: "onnx.brevitas" };
   const model = buildModel({
