@@ -267,6 +267,43 @@ test("a quantizer at the output gives its codes, and the client their floats", (
   expect(shift?.op).toMatchObject({ by: { data: Float64Array.of(5, -3, 9) } });
 });
 
+test.each([
+  ["one quantizer on an input is the client's", "sa", 4],
+  ["two that differ become tables on an input of model_inputs bits", "sb", 7],
+] as const)("%s", (_, second, bits) => {
+  const quant = (inputs: readonly string[], output: string) => ({
+    ...node("Quant", [...inputs, "zero", "bits"], output),
+    domain: "onnx.brevitas",
+  });
+  const twice = second === "sb";
+  const model = buildModel({
+    inputs: [value("x", [1, INPUTS])],
+    outputs: [value("y", [1, OUTPUTS]), value("z", [1, OUTPUTS])],
+    nodes: [
+      quant(["x", "sa"], "a"),
+      ...(twice ? [quant(["x", "sb"], "b")] : []),
+      quant(["w", "sw"], "wq"),
+      node("MatMul", ["a", "wq"], "y"),
+      node("MatMul", [twice ? "b" : "a", "wq"], "z"),
+    ],
+    initializers: [
+      floats("w", [INPUTS, OUTPUTS], WEIGHTS),
+      floats("sa", [], [0.2]),
+      floats("sb", [], [0.3]),
+      floats("sw", [], [0.1375]),
+      floats("zero", [], [0]),
+      floats("bits", [], [4]),
+    ],
+  });
+  const nBits = { model_inputs: 7, op_weights: 7, op_inputs: 7, model_outputs: 7 };
+  const module = new PostTrainingQATImporter(nBits, importOnnx(model)).quantizeModule(ROWS);
+  const { options } = module.inputs[0].quantizer;
+  expect(options.nBits).toBe(bits);
+  expect(options.isPrecomputedQat).toBe(!twice);
+  const tables = module.circuitFor("calibrated").values.filter(({ op }) => op.kind === "table");
+  expect(tables).toHaveLength(twice ? 2 : 0);
+});
+
 describe("a quantizer behind a move", () => {
   const pot = { ...node("Quant", ["f", "s", "zero", "bits"], "fq"), domain: "onnx.brevitas" };
   const model = buildModel({
