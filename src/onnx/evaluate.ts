@@ -5,7 +5,7 @@
 import { SottoError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Graph, GraphValue } from "./graph.ts";
-import { atNode, operatorOf, type OperatorUse } from "./ops/index.ts";
+import { atNode, describeCount, operatorOf, type OperatorUse } from "./ops/index.ts";
 
 /**
  * Applies one operator to inputs in ONNX order (undefined where an optional one is absent). float32 operands are
@@ -19,7 +19,7 @@ export function evaluateNode(
   return atNode(use, () => {
     const isMissing = inputs.slice(0, operator.minInputs).includes(undefined);
     if (inputs.length < operator.minInputs || inputs.length > operator.maxInputs || isMissing) {
-      const expected = `expected ${operator.minInputs} to ${operator.maxInputs} inputs`;
+      const expected = `expected ${describeCount(operator.minInputs, operator.maxInputs)} inputs`;
       throw new SottoError("BAD_ARGUMENT", use.opType, `${expected}, got ${inputs.length}`);
     }
     return operator.evaluate(inputs, use.attributes);

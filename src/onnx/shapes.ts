@@ -21,7 +21,9 @@ export interface Inferred {
 const mostElements = 2 ** 28;
 
 /** Infers every shape, folds what is constant, and makes attributes independent of input sizes. */
-export function inferShapes(graph: Pick<Graph, "inputs" | "nodes" | "constants">): Inferred {
+export function inferShapes(
+  graph: Pick<Graph, "inputs" | "nodes" | "constants" | "opset">,
+): Inferred {
   const constants = new Map(graph.constants);
   const shapes = new Map<string, Shape>();
   for (const [name, { shape }] of constants) shapes.set(name, shape);
@@ -32,7 +34,8 @@ export function inferShapes(graph: Pick<Graph, "inputs" | "nodes" | "constants">
     checkArity(original);
     const node = keepBatch(original, { constants, shapes }, batches);
     const operands = node.inputs.map((name) => operandOf(name, { constants, shapes }));
-    const { attributes, results, values } = inferNode(node, operands);
+    const opset = graph.opset.get(node.domain) ?? 0;
+    const { attributes, results, values } = inferNode(node, operands, opset);
     for (const [i, name] of node.outputs.entries()) {
       shapes.set(name, results[i]);
       if (values) constants.set(name, values[i]);
@@ -67,6 +70,7 @@ function operandOf(
 function inferNode(
   node: GraphNode,
   operands: readonly (Operand | undefined)[],
+  opset: number,
 ): {
   attributes: GraphNode["attributes"];
   results: readonly Shape[];
@@ -74,7 +78,10 @@ function inferNode(
 } {
   const operator = operatorOf(node);
   return atNode(node, () => {
-    const attributes = operator.resolve(operands, node.attributes);
+    const attributes = operator.resolve(operands, node.attributes, {
+      opset,
+      outputCount: node.outputs.length,
+    });
     const results = operator.shape(operands, attributes);
     for (const shape of results) {
       if (sizeOf(shape) <= mostElements) continue;

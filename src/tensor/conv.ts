@@ -5,6 +5,7 @@
  */
 import { SottoError } from "../errors.ts";
 import { multiplyInto } from "./matmul.ts";
+import { transpose } from "./strided.ts";
 import { allocate, cast, promote, sizeOf, tensor } from "./tensor.ts";
 import type { Shape, Tensor } from "./tensor.ts";
 
@@ -41,9 +42,12 @@ export function windowPositions(spatial: Shape, window: Window): number[] {
   });
 }
 
-/** Lays out the windows over a spatial shape. */
-export function gatherWindows(spatial: Shape, window: Window): WindowGather {
-  const positions = windowPositions(spatial, window);
+/** Lays out the windows over a spatial shape, at `positions` per axis if they are not all those that fit. */
+export function gatherWindows(
+  spatial: Shape,
+  window: Window,
+  positions: Shape = windowPositions(spatial, window),
+): WindowGather {
   let indices: Int32Array = Int32Array.of(0);
   let taken = 1;
   for (let axis = 0; axis < spatial.length; axis++) {
@@ -148,5 +152,63 @@ function addPerChannel(
 ): void {
   for (let i = 0, at = 0; at < data.length; i = (i + 1) % bias.length) {
     for (let p = 0; p < points; p++) data[at++] += bias[i];
+  }
+}
+
+/** How a transposed convolution slides over its result. */
+export interface ConvTransposeOptions extends ConvOptions {
+  /** Sizes of the result's spatial axes. */
+  readonly result: Shape;
+}
+
+/**
+ * Transposed convolution of `input` [batch, channels, ...positions] with `weights` [channels, filters / group, ...kernel]:
+ * each element adds its multiple of a kernel to the window at its position in the result.
+ */
+export function convTranspose(
+  input: Tensor,
+  weights: Tensor,
+  options: ConvTransposeOptions,
+): Tensor {
+  const { group, bias, result } = options;
+  const [batch, channels, ...positions] = input.shape;
+  const [, filters, ...kernel] = weights.shape;
+  const product = promote(input.dtype, weights.dtype);
+  const dtype = bias ? promote(product, bias.dtype) : product;
+  const { indices } = gatherWindows(result, { ...options, kernel }, positions);
+  const points = sizeOf(positions);
+  const pixels = sizeOf(result);
+  const terms = filters * sizeOf(kernel);
+  const rows = channels / group;
+  const source = cast(input, dtype).data;
+  const kernels = cast(weights, dtype).data;
+  const shape = [batch, filters * group, ...result];
+  const data = allocate(dtype, sizeOf(shape));
+  for (let block = 0; block < batch * group; block++) {
+    const start = (block % group) * rows;
+    const flipped = transpose(
+      tensor(dtype, [rows, terms], kernels.subarray(start * terms, (start + rows) * terms)),
+    );
+    const columns = allocate(dtype, terms * points);
+    const from = source.subarray(block * rows * points, (block + 1) * rows * points);
+    multiplyInto(columns, flipped.data, from, rows, points);
+    const out = data.subarray(block * filters * pixels, (block + 1) * filters * pixels);
+    scatter(out, columns, indices, pixels);
+  }
+  if (bias) addPerChannel(data, cast(bias, dtype).data, pixels);
+  return tensor(dtype, shape, data);
+}
+
+/** Adds the windows of each channel in turn to where they lie in `target`. */
+function scatter(
+  target: Float32Array | Float64Array,
+  columns: Float32Array | Float64Array,
+  indices: Int32Array,
+  pixels: number,
+): void {
+  for (let start = 0, at = 0; at < columns.length; start += pixels) {
+    for (let i = 0; i < indices.length; i++, at++) {
+      if (indices[i] >= 0) target[start + indices[i]] += columns[at];
+    }
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { expand } from "./strided.ts";
-import { allocate, broadcastShapes, promote } from "./tensor.ts";
+import { allocate, broadcastShapes, promote, sizeOf } from "./tensor.ts";
 import type { DType, Shape, Tensor } from "./tensor.ts";
 
 interface Aligned {
@@ -39,6 +39,35 @@ export function mapElements<D extends DType>(
   const data = allocate(input.dtype, input.data.length);
   for (let i = 0; i < data.length; i++) data[i] = op(input.data[i]);
   return { dtype: input.dtype, shape: input.shape, data };
+}
+
+/** Compares element by element, or combines truth values: the result is bool. */
+export function relate(
+  a: Tensor,
+  b: Tensor,
+  op: (x: number, y: number) => boolean,
+): Tensor<"bool"> {
+  const { shape, x, y } = align(a, b);
+  const data = allocate("bool", x.length);
+  for (let i = 0; i < data.length; i++) data[i] = op(x[i], y[i]) ? 1 : 0;
+  return { dtype: "bool", shape, data };
+}
+
+/** Asks each element; the result is bool. */
+export function test(input: Tensor, op: (x: number) => boolean): Tensor<"bool"> {
+  const data = allocate("bool", input.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = op(input.data[i]) ? 1 : 0;
+  return { dtype: "bool", shape: input.shape, data };
+}
+
+/** Elements of `a` where `condition` holds, of `b` elsewhere; all three broadcast. */
+export function select(condition: Tensor, a: Tensor, b: Tensor): Tensor {
+  const shape = broadcastShapes(condition.shape, broadcastShapes(a.shape, b.shape));
+  const dtype = promote(a.dtype, b.dtype);
+  const data = allocate(dtype, sizeOf(shape));
+  const [c, x, y] = [condition, a, b].map((operand) => expand(operand, shape).data);
+  for (let i = 0; i < data.length; i++) data[i] = c[i] ? x[i] : y[i];
+  return { dtype, shape, data };
 }
 
 /** `a + b`. */

@@ -38,6 +38,19 @@ function rowStarts(shape: Shape, steps: readonly number[]): Float64Array {
   return starts;
 }
 
+/** Source offset of every element of a result of this shape, in C order, with one source step per axis. */
+export function offsetsOf(shape: Shape, steps: readonly number[]): Float64Array {
+  const starts = rowStarts(shape, steps);
+  if (shape.length === 0) return starts;
+  const inner = shape[shape.length - 1];
+  const step = steps[shape.length - 1];
+  const offsets = new Float64Array(starts.length * inner);
+  for (let i = 0; i < offsets.length; i++) {
+    offsets[i] = starts[Math.floor(i / inner)] + (i % inner) * step;
+  }
+  return offsets;
+}
+
 /** Repeats a tensor along the axes where `shape` is larger, as numpy's `broadcast_to`. */
 export function expand<D extends DType>(input: Tensor<D>, shape: Shape): Tensor<D> {
   if (sameShape(input.shape, shape)) return input;

@@ -1,30 +1,46 @@
 /**
- * The operators sotto understands: one row each. To add one, write it in the file of its family and add its row.
+ * The operators sotto understands. To add one, export it from the file of its family.
  * @module
  */
 import { SottoError } from "../../errors.ts";
 import type { Attributes, GraphNode } from "../graph.ts";
-import { Constant } from "./constant.ts";
-import { Add, Identity, Relu, Sigmoid } from "./elementwise.ts";
-import { Conv, Gemm, MatMul } from "./linear.ts";
-import { Flatten, Reshape, Shape } from "./movement.ts";
+import * as activations from "./activations.ts";
+import * as arithmetic from "./arithmetic.ts";
+import * as einsum from "./einsum.ts";
+import * as generators from "./generators.ts";
+import * as indexing from "./indexing.ts";
+import * as linear from "./linear.ts";
+import * as logic from "./logic.ts";
+import * as movement from "./movement.ts";
+import * as normalization from "./normalization.ts";
+import * as pooling from "./pooling.ts";
+import * as reduction from "./reduction.ts";
+import * as resize from "./resize.ts";
+import * as softmax from "./softmax.ts";
+import * as trigonometric from "./trigonometric.ts";
 import type { Operator } from "./operator.ts";
+
+/** The families: each exports its operators, and nothing else, by their ONNX names. */
+export const operatorFamilies: Readonly<Record<string, Readonly<Record<string, Operator>>>> = {
+  arithmetic,
+  activations,
+  trigonometric,
+  logic,
+  linear,
+  einsum,
+  pooling,
+  reduction,
+  normalization,
+  softmax,
+  movement,
+  indexing,
+  resize,
+  generators,
+};
 
 /** Operators by name; those of a domain other than ai.onnx are named `domain.Operator`. */
 const operators: ReadonlyMap<string, Operator> = new Map(
-  Object.entries({
-    Add,
-    Constant,
-    Conv,
-    Flatten,
-    Gemm,
-    Identity,
-    MatMul,
-    Relu,
-    Reshape,
-    Shape,
-    Sigmoid,
-  }),
+  Object.values(operatorFamilies).flatMap((family) => Object.entries(family)),
 );
 
 /** Names of the supported operators, sorted. */
@@ -68,19 +84,26 @@ export function isElementwise(opType: string): boolean {
 
 /** Checks a node's number of inputs and outputs. */
 export function checkArity(node: GraphNode): void {
-  const { minInputs, maxInputs } = operatorOf(node);
+  const { minInputs, maxInputs, maxOutputs } = operatorOf(node);
   const count = node.inputs.length;
   const isAbsent = node.inputs.slice(0, minInputs).includes("");
   if (count < minInputs || count > maxInputs || isAbsent) {
-    const expected = minInputs === maxInputs ? minInputs : `${minInputs} to ${maxInputs}`;
+    const expected = describeCount(minInputs, maxInputs);
     const got = `[${node.inputs.join(", ")}]`;
     const message = `${operatorName(node)} expects ${expected} inputs, got ${got}`;
     throw new SottoError("BAD_MODEL", node.name, message);
   }
-  if (node.outputs.length !== 1) {
-    const message = `${operatorName(node)} expects 1 output, got ${node.outputs.length}`;
+  if (node.outputs.length < 1 || node.outputs.length > maxOutputs) {
+    const expected = `${describeCount(1, maxOutputs)} output${maxOutputs === 1 ? "" : "s"}`;
+    const message = `${operatorName(node)} expects ${expected}, got ${node.outputs.length}`;
     throw new SottoError("BAD_MODEL", node.name, message);
   }
+}
+
+/** A number of inputs or outputs in words: `2`, `1 to 3`, `1 or more`. */
+export function describeCount(least: number, most: number): string {
+  if (least === most) return String(least);
+  return most === Infinity ? `${least} or more` : `${least} to ${most}`;
 }
 
 /** Runs a function of a node's operator; errors name the node. */

@@ -13,6 +13,14 @@ export interface Operand {
   readonly value?: Tensor | undefined;
 }
 
+/** What an operator may need to know of the node that uses it, beside its inputs. */
+export interface ResolveContext {
+  /** Version of the operator set that the model imports for the operator's domain. */
+  readonly opset: number;
+  /** Number of outputs the node states. */
+  readonly outputCount: number;
+}
+
 /** One attribute: its ONNX type, the value when a node leaves it out, and the check of a value that is there. */
 export interface AttributeSpec<T> {
   readonly type: "float" | "int" | "string" | "floats" | "ints" | "strings" | "tensor";
@@ -30,11 +38,16 @@ type AttributeSpecs = Readonly<Record<string, AttributeSpec<unknown>>>;
 
 /**
  * How one operator is declared. The functions take the inputs as a tuple in ONNX order; `minInputs` and `maxInputs`
- * are checked before they are called, and an optional input that is absent is undefined.
+ * are checked before they are called, and an optional input that is absent is undefined. What older operator sets state
+ * by an attribute and newer ones by an input is accepted in both forms. Where the same form means different things,
+ * `resolve` turns it into attributes that mean one thing, so that a graph's nodes are independent of its opset.
  */
 export interface OperatorDeclaration<A extends AttributeSpecs> {
   readonly minInputs: number;
+  /** Infinity for an operator of any number of inputs. */
   readonly maxInputs: number;
+  /** Default: 1; Infinity for any number. */
+  readonly maxOutputs?: number;
   /** First opset of the operator's domain that has it. */
   readonly since: number;
   readonly attributes: A;
@@ -44,14 +57,19 @@ export interface OperatorDeclaration<A extends AttributeSpecs> {
   evaluate(inputs: readonly (Tensor | undefined)[], attributes: AttributesOf<A>): readonly Tensor[];
   /** The value where it follows from the inputs' shapes alone; undefined where it does not. */
   fold?(inputs: readonly (Operand | undefined)[], attributes: AttributesOf<A>): readonly Tensor[];
-  /** Equivalent attributes that need no knowledge of the inputs' sizes. */
-  resolve?(inputs: readonly (Operand | undefined)[], attributes: AttributesOf<A>): Attributes;
+  /** Equivalent attributes that need no knowledge of the inputs' sizes, the opset and the number of outputs. */
+  resolve?(
+    inputs: readonly (Operand | undefined)[],
+    attributes: AttributesOf<A>,
+    context: ResolveContext,
+  ): Attributes;
 }
 
 /** An operator whose functions decode the attributes of a node themselves. */
 export interface Operator {
   readonly minInputs: number;
   readonly maxInputs: number;
+  readonly maxOutputs: number;
   readonly since: number;
   readonly attributes: AttributeSpecs;
   readonly elementwise: boolean;
@@ -61,7 +79,12 @@ export interface Operator {
     inputs: readonly (Operand | undefined)[],
     attributes: Attributes,
   ): readonly Tensor[] | undefined;
-  resolve(inputs: readonly (Operand | undefined)[], attributes: Attributes): Attributes;
+  /** Attributes that the other functions take, for a node of a model. */
+  resolve(
+    inputs: readonly (Operand | undefined)[],
+    attributes: Attributes,
+    context: ResolveContext,
+  ): Attributes;
 }
 
 /** Completes a declaration. */
@@ -74,14 +97,15 @@ export function defineOperator<A extends AttributeSpecs>(
   return {
     minInputs: declaration.minInputs,
     maxInputs: declaration.maxInputs,
+    maxOutputs: declaration.maxOutputs ?? 1,
     since: declaration.since,
     attributes: specs,
     elementwise,
     shape: (inputs, attributes) => declaration.shape(inputs, decode(attributes)),
     evaluate: (inputs, attributes) => declaration.evaluate(inputs, decode(attributes)),
     fold: (inputs, attributes) => declaration.fold?.(inputs, decode(attributes)),
-    resolve: (inputs, attributes) =>
-      declaration.resolve ? declaration.resolve(inputs, decode(attributes)) : attributes,
+    resolve: (inputs, attributes, context) =>
+      declaration.resolve ? declaration.resolve(inputs, decode(attributes), context) : attributes,
   };
 }
 
@@ -111,13 +135,33 @@ function decodeAttributes(specs: AttributeSpecs, attributes: Attributes): Record
 }
 
 /** A float attribute with a default. */
-export function float(fallback: number): AttributeSpec<number> {
+export function float<T extends number | undefined>(fallback: T): AttributeSpec<number | T> {
   return { type: "float", required: false, default: fallback, accepts: isNumber };
 }
 
 /** An integer attribute with a default. */
 export function int<T extends number | undefined>(fallback: T): AttributeSpec<number | T> {
   return { type: "int", required: false, default: fallback, accepts: Number.isInteger };
+}
+
+/** An integer attribute that a node must state. */
+export function requiredInt(): AttributeSpec<number> {
+  return { type: "int", required: true, default: 0, accepts: Number.isInteger };
+}
+
+/** A string attribute that a node must state. */
+export function requiredString(): AttributeSpec<string> {
+  return { type: "string", required: true, default: "", accepts: isString };
+}
+
+/** A list of integers that a node must state. */
+export function requiredInts(): AttributeSpec<readonly number[]> {
+  return { type: "ints", required: true, default: [], accepts: isInts };
+}
+
+/** A list of floats that may be left out. */
+export function optionalFloats(): AttributeSpec<readonly number[] | undefined> {
+  return { type: "floats", required: false, default: undefined, accepts: isNumbers };
 }
 
 /** A list of integers that may be left out. */

@@ -103,7 +103,7 @@ describe("evaluateNode", () => {
       /BAD_ARGUMENT/,
     );
     expect(() => evaluateNode({ opType: "toString", attributes: {} }, [x])).toThrow(
-      /UNSUPPORTED_OPERATOR at toString: operator toString is not supported; supported operators: Add,/,
+      /UNSUPPORTED_OPERATOR at toString: operator toString is not supported; supported operators: Abs,/,
     );
     const attributes = { alpha: 1 };
     expect(() => evaluateNode({ opType: "Relu", attributes, name: "r1" }, [x])).toThrow(
