@@ -2,7 +2,12 @@
  * sotto: compiles a trained model to a program that runs on encrypted inputs, and runs it.
  * @module
  */
-export { buildQuantizedModule, compileModule, compileOnnxModel } from "./compile.ts";
+export {
+  buildQuantizedModule,
+  compileModule,
+  compileOnnxModel,
+  compileTorchModel,
+} from "./compile.ts";
 export { SottoError, type ErrorCode } from "./errors.ts";
 export { readArray, readArrays, type NamedArray } from "./cli/read-array.ts";
 export { Client } from "./client/client.ts";
@@ -17,5 +22,7 @@ export { loadEngine } from "./native/load.ts";
 export { importOnnx } from "./onnx/import.ts";
 export type { CompileOptions } from "./options.ts";
 export * from "./quantization/index.ts";
+export { convertToTensor, type Convertible } from "./tensor/convert.ts";
 export { asTensor, toNested } from "./tensor/nested.ts";
 export { float32, float64, int64, type Tensor, type TensorLike } from "./tensor/tensor.ts";
+export { importTorch } from "./torch/import.ts";

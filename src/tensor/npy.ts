@@ -20,6 +20,11 @@ interface Header {
   readonly dataOffset: number;
 }
 
+/** True for bytes that begin as a `.npy` file does. */
+export function isNpy(bytes: Uint8Array): boolean {
+  return MAGIC.every((byte, i) => bytes[i] === byte);
+}
+
 /** Reads one array; `where` names the file in errors. Throws BAD_BYTES, BAD_DTYPE or BAD_VALUE. */
 export function parseNpy(bytes: Uint8Array, where: string): Tensor {
   const header = readHeader(bytes, where);
@@ -56,7 +61,7 @@ export function parseNpy(bytes: Uint8Array, where: string): Tensor {
 function readHeader(bytes: Uint8Array, where: string): Header {
   const damaged = (what: string) =>
     new SottoError("BAD_BYTES", where, `${what}; save the array again with numpy.save`);
-  if (!MAGIC.every((byte, i) => bytes[i] === byte)) {
+  if (!isNpy(bytes)) {
     throw damaged("expected a .npy file, its first bytes are not numpy's");
   }
   if (bytes.length < 12) throw damaged("the header is cut off");

@@ -88,6 +88,7 @@ function construct(name: string, args: readonly unknown[], where: string): unkno
     case "torch._utils._rebuild_tensor_v2":
       return new TensorView(args, where);
     case "torch._utils._rebuild_parameter":
+    case "torch._utils._rebuild_parameter_with_state":
       return args[0];
     default: {
       const message = `the pickle calls ${name}, and nothing in a model file is ever executed`;

@@ -99,7 +99,7 @@ describe("the command itself", () => {
   test("without a verb it says what there is, and fails", async () => {
     const { code, stdout, stderr } = await sotto();
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    expect(stderr).toContain("predict [options] <model.onnx>");
+    expect(stderr).toContain("predict [options] <model>");
     expect(stderr).toMatch(/\nerror: BAD_ARGUMENT at command line: expected a verb[^\n]*\n$/);
   });
 });

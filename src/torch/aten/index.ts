@@ -46,8 +46,10 @@ export function parseTarget({ target }: Pick<TorchNode, "target">): AtenName | u
   const match = /^torch\.ops\.aten\.(\w+?)\.(\w+)$/.exec(target);
   if (!match) return undefined;
   const [, name, overload] = match;
-  const isInPlace = name.endsWith("_") && !name.endsWith("__");
-  return { base: isInPlace ? name.slice(0, -1) : name, overload, isInPlace };
+  const hasUnderscore = name.endsWith("_") && !name.endsWith("__");
+  const base = hasUnderscore ? name.slice(0, -1) : name;
+  // Detaching in place forgets gradients only.
+  return { base, overload, isInPlace: hasUnderscore && base !== "detach" };
 }
 
 /** The rule of an operator, or undefined if it is not read. */

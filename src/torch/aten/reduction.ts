@@ -12,6 +12,8 @@ export const reduction: Readonly<Record<string, Rule>> = {
   "amax.default max.default": (call) => reduce(call, "ReduceMax"),
   "amin.default min.default": (call) => reduce(call, "ReduceMin"),
   "logsumexp.default": (call) => reduce(call, "ReduceLogSumExp"),
+  "any.default any.dim any.dims": (call) => truth(call, "ReduceMax"),
+  "all.default all.dim all.dims": (call) => truth(call, "ReduceMin"),
   "max.dim": (call) => [reduce(call, "ReduceMax"), argument(call, "ArgMax")],
   "min.dim": (call) => [reduce(call, "ReduceMin"), argument(call, "ArgMin")],
   "argmax.default": (call) => argument(call, "ArgMax"),
@@ -42,6 +44,12 @@ function reduce(call: Call, opType: string, value?: string): string {
   return call.emit(opType, [x, call.longs(axesOf(call))], {
     keepdims: Number(call.bool("keepdim", false)),
   });
+}
+
+/** Whether any or all elements are true: the largest or the smallest of 0 and 1. */
+function truth(call: Call, opType: string): string {
+  const numbers = call.cast(call.operand("self", "bool"), "bool", "int64");
+  return call.cast(reduce(call, opType, numbers), "int64", "bool");
 }
 
 function argument(call: Call, opType: string): string {
