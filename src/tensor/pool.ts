@@ -30,7 +30,7 @@ export function ceilWindow(spatial: Shape, window: Window): Window {
 export function pool<D extends DType>(
   input: Tensor<D>,
   window: Window,
-  reduce: (elements: Float64Array, position: number) => number,
+  reduce: (elements: Float64Array) => number,
 ): Tensor<D> {
   const [batch, channels, ...spatial] = input.shape;
   const { positions, indices } = gatherWindows(spatial, window);
@@ -48,23 +48,7 @@ export function pool<D extends DType>(
       const index = indices[tap * points + position];
       if (index >= 0) elements[count++] = input.data[start + index];
     }
-    data[i] = reduce(elements.subarray(0, count), position);
+    data[i] = reduce(elements.subarray(0, count));
   }
   return { dtype: input.dtype, shape, data };
-}
-
-/**
- * Number of taps of each window that lie in the input or in its stated padding; `window` may reach further than that
- * (see `ceilWindow`).
- */
-export function countTaps(spatial: Shape, window: Window, pads: readonly number[]): Float64Array {
-  const rank = spatial.length;
-  const padded = spatial.map((size, axis) => size + pads[axis] + pads[axis + rank]);
-  const beyond = window.pads.map((pad, i) => pad - pads[i]);
-  const { positions, indices } = gatherWindows(padded, { ...window, pads: beyond });
-  const counts = new Float64Array(sizeOf(positions));
-  for (const [i, index] of indices.entries()) {
-    if (index >= 0) counts[i % counts.length] += 1;
-  }
-  return counts;
 }

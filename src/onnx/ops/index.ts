@@ -96,7 +96,7 @@ export function checkArity(node: GraphNode): void {
   if (node.outputs.length < 1 || node.outputs.length > maxOutputs) {
     const expected = `${describeCount(1, maxOutputs)} output${maxOutputs === 1 ? "" : "s"}`;
     const message = `${operatorName(node)} expects ${expected}, got ${node.outputs.length}`;
-    throw new SottoError("BAD_MODEL", node.name, message);
+    throw new SottoError("UNSUPPORTED_OPERATOR", node.name, message);
   }
 }
 

@@ -5,8 +5,8 @@
 import { SottoError } from "../../errors.ts";
 import { windowPositions, type Window } from "../../tensor/conv.ts";
 import { reducedShape, reduceLanes } from "../../tensor/lanes.ts";
-import { ceilWindow, countTaps, pool } from "../../tensor/pool.ts";
-import type { Shape, Tensor } from "../../tensor/tensor.ts";
+import { ceilWindow, pool } from "../../tensor/pool.ts";
+import { sizeOf, type Shape, type Tensor } from "../../tensor/tensor.ts";
 import type { Attributes } from "../graph.ts";
 import { missing } from "./operands.ts";
 import { defineOperator, int, type Operand, type Operator } from "./operator.ts";
@@ -16,24 +16,20 @@ interface PoolAttributes extends WindowAttributes {
   readonly ceil_mode: number;
 }
 
-/** The window as stated (`auto_pad` resolved) and with `ceil_mode` as larger pads at the end. */
-function poolWindow(
-  operator: string,
-  x: Shape,
-  attributes: PoolAttributes,
-): { readonly stated: Window; readonly window: Window } {
+/** The window with `auto_pad` resolved, and with `ceil_mode` as larger pads at the end. */
+function poolWindow(operator: string, x: Shape, attributes: PoolAttributes): Window {
   if (x.length < 3) {
     const message = `expected one or more spatial axes, got [${x.join(", ")}]`;
     throw new SottoError("BAD_SHAPE", operator, message);
   }
   const kernel = attributes.kernel_shape ?? missing(operator, "kernel_shape");
   const stated = resolveWindow(operator, x.slice(2), kernel, attributes);
-  return { stated, window: attributes.ceil_mode ? ceilWindow(x.slice(2), stated) : stated };
+  return attributes.ceil_mode ? ceilWindow(x.slice(2), stated) : stated;
 }
 
 function poolShape(operator: string, x: Shape, attributes: PoolAttributes): Shape {
   const [batch, channels, ...spatial] = x;
-  const { window } = poolWindow(operator, x, attributes);
+  const window = poolWindow(operator, x, attributes);
   return [batch, channels, ...windowPositions(spatial, window)];
 }
 
@@ -51,11 +47,11 @@ export const MaxPool: Operator = defineOperator({
   attributes: { ...windowAttributes, ceil_mode: int(0), storage_order: int(0) },
   shape: ([x]: readonly [Operand], attributes) => [poolShape("MaxPool", x.shape, attributes)],
   evaluate([x]: readonly [Tensor], attributes) {
-    const { window } = poolWindow("MaxPool", x.shape, attributes);
+    const window = poolWindow("MaxPool", x.shape, attributes);
     return [pool(x, window, maximum)];
   },
   resolve: ([x]: readonly [Operand], attributes) =>
-    windowOf(poolWindow("MaxPool", x.shape, attributes).window),
+    windowOf(poolWindow("MaxPool", x.shape, attributes)),
 });
 
 function maximum(elements: Float64Array): number {
@@ -65,8 +61,9 @@ function maximum(elements: Float64Array): number {
 }
 
 /**
- * Average of each window: over its elements in the input, or with `count_include_pad` also over the zeros of the padding.
- * What a last, incomplete step of `ceil_mode` reads beyond the padding never counts.
+ * Average of each window: over its elements in the input, or with `count_include_pad` over the size of the kernel. The
+ * latter holds too for a last, incomplete step of `ceil_mode`, as in onnxruntime 1.18 and the tests of ONNX 1.17 (PyTorch
+ * and ONNX from 1.19 on leave out what lies beyond the padding).
  */
 export const AveragePool: Operator = defineOperator({
   minInputs: 1,
@@ -75,21 +72,14 @@ export const AveragePool: Operator = defineOperator({
   attributes: { ...windowAttributes, ceil_mode: int(0), count_include_pad: int(0) },
   shape: ([x]: readonly [Operand], attributes) => [poolShape("AveragePool", x.shape, attributes)],
   evaluate([x]: readonly [Tensor], attributes) {
-    const { stated, window } = poolWindow("AveragePool", x.shape, attributes);
-    if (!attributes.count_include_pad) {
-      return [pool(x, window, (elements) => sum(elements) / elements.length)];
-    }
-    const counts = countTaps(x.shape.slice(2), window, stated.pads);
-    return [pool(x, window, (elements, position) => sum(elements) / counts[position])];
+    const window = poolWindow("AveragePool", x.shape, attributes);
+    const size = attributes.count_include_pad ? sizeOf(window.kernel) : undefined;
+    return [pool(x, window, (elements) => sum(elements) / (size ?? elements.length))];
   },
-  resolve([x]: readonly [Operand], attributes) {
-    const { stated, window } = poolWindow("AveragePool", x.shape, attributes);
-    const { count_include_pad, ceil_mode } = attributes;
-    // with padding counted, the stated pads say what counts
-    return count_include_pad
-      ? { ...windowOf(stated), count_include_pad, ceil_mode }
-      : windowOf(window);
-  },
+  resolve: ([x]: readonly [Operand], attributes) => ({
+    ...windowOf(poolWindow("AveragePool", x.shape, attributes)),
+    count_include_pad: attributes.count_include_pad,
+  }),
 });
 
 function sum(elements: Float64Array): number {
@@ -106,14 +96,14 @@ export const LpPool: Operator = defineOperator({
   attributes: { ...windowAttributes, ceil_mode: int(0), p: int(2) },
   shape: ([x]: readonly [Operand], attributes) => [poolShape("LpPool", x.shape, attributes)],
   evaluate([x]: readonly [Tensor], attributes) {
-    const { window } = poolWindow("LpPool", x.shape, attributes);
+    const window = poolWindow("LpPool", x.shape, attributes);
     const { p } = attributes;
     const norm = (elements: Float64Array): number =>
       sum(elements.map((element) => Math.abs(element) ** p)) ** (1 / p);
     return [pool(x, window, norm)];
   },
   resolve: ([x]: readonly [Operand], attributes) => ({
-    ...windowOf(poolWindow("LpPool", x.shape, attributes).window),
+    ...windowOf(poolWindow("LpPool", x.shape, attributes)),
     p: attributes.p,
   }),
 });

@@ -65,8 +65,14 @@ const sumOfSquares = fold(0, (total, x) => total + x * x);
 
 export const ReduceSum: Operator = reduction("ReduceSum", sum);
 export const ReduceMean: Operator = reduction("ReduceMean", (lane) => sum(lane) / lane.length);
-export const ReduceMax: Operator = reduction("ReduceMax", fold(-Infinity, Math.max));
-export const ReduceMin: Operator = reduction("ReduceMin", fold(Infinity, Math.min));
+export const ReduceMax: Operator = reduction(
+  "ReduceMax",
+  fold(-Infinity, (most, x) => Math.max(most, x)),
+);
+export const ReduceMin: Operator = reduction(
+  "ReduceMin",
+  fold(Infinity, (least, x) => Math.min(least, x)),
+);
 export const ReduceProd: Operator = reduction(
   "ReduceProd",
   fold(1, (total, x) => total * x),

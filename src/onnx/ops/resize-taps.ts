@@ -32,6 +32,8 @@ export function originOf(
       return (length / 2) * (1 - size / exactSize) + (place + 0.5) / scale - 0.5;
     case "pytorch_half_pixel":
       return size > 1 ? (place + 0.5) / scale - 0.5 : 0;
+    case "tf_half_pixel_for_nn":
+      return (place + 0.5) / scale;
     case "align_corners":
       return exactSize === 1 ? 0 : (place * (length - 1)) / (exactSize - 1);
     case "asymmetric":
@@ -67,7 +69,7 @@ export function tapsOf(
 ): readonly Tap[] {
   const inside = (index: number): number => Math.min(Math.max(index, 0), length - 1);
   if (interpolation.mode === "nearest") {
-    return [{ index: inside(nearestIndex(origin, interpolation.nearest)), weight: 1 }];
+    return [{ index: inside(nearestIndex(origin, scale, interpolation.nearest)), weight: 1 }];
   }
   const { reach, weigh } = kernelOf(interpolation);
   const stretch = interpolation.isAntialiased ? Math.min(scale, 1) : 1;
@@ -110,7 +112,7 @@ function kernelOf({ mode, cubicCoefficient: a }: Interpolation): {
   }
 }
 
-function nearestIndex(origin: number, mode: string): number {
+function nearestIndex(origin: number, scale: number, mode: string): number {
   switch (mode) {
     case "round_prefer_floor":
       return Math.ceil(origin - 0.5);
@@ -120,6 +122,8 @@ function nearestIndex(origin: number, mode: string): number {
       return Math.floor(origin);
     case "ceil":
       return Math.ceil(origin);
+    case "away": // our name for what opset 10 does: down when it enlarges, up when it shrinks
+      return scale < 1 ? Math.ceil(origin) : Math.floor(origin);
     default: {
       const expected = "expected round_prefer_floor, round_prefer_ceil, floor or ceil";
       throw new SottoError("UNSUPPORTED_OPERATOR", "Resize", `nearest_mode ${mode}; ${expected}`);

@@ -30,7 +30,7 @@ type ResizeAttributes = AttributesOf<typeof resizeAttributes>;
 
 /** Resamples to other sizes, given as factors or as sizes. */
 export const Resize: Operator = defineOperator({
-  minInputs: 2,
+  minInputs: 1,
   maxInputs: 4,
   since: 10,
   attributes: resizeAttributes,
@@ -46,7 +46,7 @@ export const Resize: Operator = defineOperator({
   },
   resolve(_, { axes, mode, ...attributes }, { opset }) {
     if (opset > 10) return { ...attributes, mode, ...(axes && { axes }) };
-    return { coordinate_transformation_mode: "asymmetric", mode, nearest_mode: "floor" };
+    return { coordinate_transformation_mode: "asymmetric", mode, nearest_mode: "away" };
   },
 });
 
