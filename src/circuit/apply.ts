@@ -10,7 +10,14 @@ import { conv } from "../tensor/conv.ts";
 import { combine } from "../tensor/elementwise.ts";
 import { matmul } from "../tensor/matmul.ts";
 import { type Tensor, int64, reshape } from "../tensor/tensor.ts";
-import { type CircuitOp, type FloatOp, type Grid, type TableOp, gridOf } from "./ir.ts";
+import {
+  type CircuitOp,
+  type FloatOp,
+  type GatherOp,
+  type Grid,
+  type TableOp,
+  gridOf,
+} from "./ir.ts";
 
 /** Applies one operation to a batch; axis 0 of every tensor is the batch. */
 export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
@@ -26,10 +33,15 @@ export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
       return requireInt(combine(x, inputs[1], (a, b) => a + b));
     case "sub":
       return requireInt(combine(x, inputs[1], (a, b) => a - b));
-    case "shift":
-      return mapInt(x, (value) => value + op.by);
+    case "shift": {
+      const { by } = op;
+      if (typeof by === "number") return mapInt(x, (value) => value + by);
+      return requireInt(combine(x, by, (a, b) => a + b));
+    }
     case "reshape":
       return reshape(x, [x.shape[0], ...op.shape.slice(1)]);
+    case "gather":
+      return applyGather(op, inputs);
     case "round":
       return mapInt(x, snapTo(gridOf({ kind: "approximate", lsbs: op.lsbs })));
     case "fit":
@@ -68,6 +80,21 @@ export function applyTable(op: TableOp, points: Tensor): Tensor {
   return results[results.length - 1];
 }
 
+function applyGather({ shape, indices, fill }: GatherOp, inputs: readonly Tensor[]): Tensor {
+  const [rows] = inputs[0].shape;
+  const sizes = inputs.map(({ data }) => data.length / rows);
+  const out = new Float64Array(rows * indices.length);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (const index of indices) {
+      let operand = 0;
+      let element = index;
+      while (element >= sizes[operand]) element -= sizes[operand++];
+      out[at++] = index < 0 ? fill : inputs[operand].data[row * sizes[operand] + element];
+    }
+  }
+  return { dtype: "int64", shape: [rows, ...shape.slice(1)], data: out };
+}
+
 /** Moves a number to the representative of its box. */
 function snapTo(grid: Grid): (x: number) => number {
   const { origin, step, representative } = grid;
@@ -97,7 +124,7 @@ function applyConv(op: CircuitOp & { kind: "conv" }, x: Tensor): Tensor {
 
 function applyFloat(op: FloatOp, inputs: readonly Tensor[]): Tensor {
   let next = 0;
-  const operands = op.operands.map((constant) => constant ?? inputs[next++]);
+  const operands = op.operands.map((constant) => (constant === null ? inputs[next++] : constant));
   const [result] = evaluateNode({ opType: op.opType, attributes: op.attributes }, operands);
   return result;
 }

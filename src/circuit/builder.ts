@@ -14,18 +14,18 @@ export interface Target<V> {
   emit(op: CircuitOp, inputs: readonly V[], name: string): V;
   /** Shape with the batch axis first. */
   shapeOf(value: V): readonly number[];
-  /** Smallest and largest element where values are at hand, null in a circuit. */
-  intervalOf(value: V): Interval | null;
+  /** Smallest and largest element where values are at hand, null in a circuit; `id` names the request. */
+  intervalOf(value: V, id: string): Interval | null;
 }
 
 /** Runs operations at once on batches of calibration rows; tells every interval that a lowering asks for. */
-export function eagerTarget(onInterval: (interval: Interval) => void): Target<Tensor> {
+export function eagerTarget(onInterval: (interval: Interval, id: string) => void): Target<Tensor> {
   return {
     emit: (op, inputs) => applyOp(op, inputs),
     shapeOf: (value) => value.shape,
-    intervalOf(value) {
+    intervalOf(value, id) {
       const interval = measureInterval(value);
-      onInterval(interval);
+      onInterval(interval, id);
       return interval;
     },
   };

@@ -5,7 +5,7 @@
  * one table.
  * @module
  */
-import type { CodeMap } from "../tensor/codes.ts";
+import type { CodeMap, PerChannel } from "../tensor/codes.ts";
 import type { Interval } from "./interval.ts";
 import type { Attributes } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -18,7 +18,7 @@ export function valueId(index: number): ValueId {
   return index as ValueId;
 }
 
-/** Geometry of a convolution over one or two spatial axes; pads are begins, then ends. */
+/** Geometry of a convolution over any number of spatial axes; pads are begins, then ends. */
 export interface ConvGeometry {
   readonly strides: readonly number[];
   readonly pads: readonly number[];
@@ -40,19 +40,19 @@ export interface FitOp {
   readonly interval: Interval | null;
 }
 
-/** `scale * (x - zeroPoint)` in float64. */
+/** `scale * (x - zeroPoint)` in float64; per-channel weights leave a scale per channel. */
 export interface DequantizeOp {
   readonly kind: "dequantize";
-  readonly scale: number;
-  readonly zeroPoint: number | Tensor<"float64">;
+  readonly scale: PerChannel;
+  readonly zeroPoint: PerChannel;
 }
 
-/** An element-wise ONNX operator in float64; null operands are the value's inputs, in order. */
+/** An element-wise ONNX operator in float64; null operands are the value's inputs, in order, undefined ones absent. */
 export interface FloatOp {
   readonly kind: "float";
   readonly opType: string;
   readonly attributes: Attributes;
-  readonly operands: readonly (Tensor | null)[];
+  readonly operands: readonly (Tensor | null | undefined)[];
 }
 
 /** `clip(rint(x / scale + zeroPoint))`. */
@@ -90,6 +90,17 @@ export interface ExtractBitOp {
   readonly position: number;
 }
 
+/**
+ * Moves elements: element i of each row of the result is element `indices[i]` of the same row of the operands laid end to
+ * end, or `fill` where the index is -1. Every operator that only moves codes is one of these.
+ */
+export interface GatherOp {
+  readonly kind: "gather";
+  readonly shape: readonly number[];
+  readonly indices: Int32Array;
+  readonly fill: number;
+}
+
 export type CircuitOp =
   | { readonly kind: "input"; readonly index: number; readonly interval: Interval }
   | { readonly kind: "matmul"; readonly weights: Tensor<"int64"> }
@@ -102,8 +113,9 @@ export type CircuitOp =
     }
   | { readonly kind: "add" }
   | { readonly kind: "sub" }
-  | { readonly kind: "shift"; readonly by: number }
+  | { readonly kind: "shift"; readonly by: number | Tensor<"int64"> }
   | { readonly kind: "reshape"; readonly shape: readonly number[] }
+  | GatherOp
   | RoundOp
   | FitOp
   | DequantizeOp

@@ -4,6 +4,7 @@
  */
 import type { Interval } from "./interval.ts";
 import { unreachable } from "../errors.ts";
+import type { PerChannel } from "../tensor/codes.ts";
 import type { Circuit, CircuitOp, CircuitValue, TableEncoding, TableStep } from "./ir.ts";
 
 /** The circuit as text. */
@@ -44,9 +45,11 @@ function printOp(op: CircuitOp): string {
     case "sub":
       return op.kind;
     case "shift":
-      return `shift by ${op.by}`;
+      return `shift by ${typeof op.by === "number" ? op.by : `[${op.by.shape.join("x")}]`}`;
     case "reshape":
       return "reshape";
+    case "gather":
+      return op.indices.includes(-1) ? `gather with ${op.fill}` : "gather";
     case "round":
       return `round ${op.method} off ${op.lsbs} bits`;
     case "fit":
@@ -65,9 +68,13 @@ function printOp(op: CircuitOp): string {
 }
 
 function printStep({ op }: TableStep): string {
-  if (op.kind === "dequantize") return `dequantize ${op.scale}`;
+  if (op.kind === "dequantize") return `dequantize ${printScale(op.scale)}`;
   if (op.kind === "float") return op.opType;
-  return `quantize ${op.map.scale} ${op.map.noClipping ? "unclipped" : `to [${op.map.codeRange.join(", ")}]`}`;
+  return `quantize ${printScale(op.map.scale)} ${op.map.noClipping ? "unclipped" : `to [${op.map.codeRange.join(", ")}]`}`;
+}
+
+function printScale(scale: PerChannel): string {
+  return typeof scale === "number" ? `${scale}` : `per channel ${scale.data.length}`;
 }
 
 function printEncoding(encoding: TableEncoding): string {

@@ -14,6 +14,7 @@ const ARITY: Readonly<Record<CircuitOp["kind"], number>> = {
   sub: 2,
   shift: 1,
   reshape: 1,
+  gather: -1,
   round: 1,
   fit: 1,
   dequantize: 1,

@@ -51,7 +51,8 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
 export function quantizerJson({ options, scale, zeroPoint, offset }: UniformQuantizer): object {
   const { nBits, isSigned, isSymmetric, isQat } = options;
   const zero: Nested = typeof zeroPoint === "number" ? zeroPoint : toNested(zeroPoint);
-  return { scale, zeroPoint: zero, offset, nBits, isSigned, isSymmetric, isQat };
+  const step: Nested = typeof scale === "number" ? scale : toNested(scale);
+  return { scale: step, zeroPoint: zero, offset, nBits, isSigned, isSymmetric, isQat };
 }
 
 /** Circuit and crypto parts of the JSON; crypto is null for a circuit that no parameters can serve. */

@@ -8,7 +8,8 @@ import { SottoError } from "../errors.ts";
 import { decodeParameters, encodeParameters } from "../parameters/encoding.ts";
 import type { CryptoParameters } from "../parameters/parameters.ts";
 import { verifySecurity } from "../parameters/security.ts";
-import { type Tensor, float64, sizeOf } from "../tensor/tensor.ts";
+import type { PerChannel } from "../tensor/codes.ts";
+import { float64, sizeOf } from "../tensor/tensor.ts";
 import { UniformQuantizer } from "../quantization/quantizer.ts";
 import { decodeBlob, encodeBlob, noId, toHex } from "./blob.ts";
 
@@ -76,7 +77,7 @@ function logarithmToJson(log2: number): number | null {
 }
 
 function portToJson({ name, shape, quantizer, scale, middle }: ClientPort): object {
-  const { options, stats, zeroPoint } = quantizer;
+  const { options, stats } = quantizer;
   return {
     name,
     shape,
@@ -89,15 +90,16 @@ function portToJson({ name, shape, quantizer, scale, middle }: ClientPort): obje
       isQat: options.isQat,
       isNarrow: options.isNarrow,
       isPrecomputedQat: options.isPrecomputedQat,
-      scale: quantizer.scale,
-      zeroPoint:
-        typeof zeroPoint === "number"
-          ? zeroPoint
-          : { shape: zeroPoint.shape, data: [...zeroPoint.data] },
+      scale: perChannelToJson(quantizer.scale),
+      zeroPoint: perChannelToJson(quantizer.zeroPoint),
       offset: quantizer.offset,
       ...(stats ? { rmin: stats.rmin, rmax: stats.rmax } : {}),
     },
   };
+}
+
+function perChannelToJson(value: PerChannel): number | object {
+  return typeof value === "number" ? value : { shape: value.shape, data: [...value.data] };
 }
 
 /** Reads a spec from bytes of unknown origin. Throws BAD_BYTES, or WRONG_PARAMETERS when they are not secure. */
@@ -140,6 +142,10 @@ class Reader {
   constructor(value: unknown, path: string) {
     this.#value = value;
     this.#path = path;
+  }
+
+  get path(): string {
+    return this.#path;
   }
 
   field(name: string): Reader {
@@ -230,10 +236,12 @@ function readPorts(reader: Reader, read: (port: Reader) => ClientPort): ClientPo
   return ports.map(read);
 }
 
-/** Inputs are quantized with one zero point for all elements. */
+/** Inputs are quantized with one scale and one zero point for all elements. */
 function readInput(reader: Reader): ClientPort {
-  if (!reader.field("quantizer").field("zeroPoint").isNumber()) {
-    throw bad("client spec zeroPoint", "expected one number for an input");
+  for (const name of ["scale", "zeroPoint"]) {
+    if (!reader.field("quantizer").field(name).isNumber()) {
+      throw bad(`client spec ${name}`, "expected one number for an input");
+    }
   }
   return readPort(reader);
 }
@@ -263,15 +271,15 @@ function readShape(reader: Reader): number[] {
 }
 
 function readQuantizer(reader: Reader, shape: readonly number[]): UniformQuantizer {
-  const zeroPoint = reader.field("zeroPoint");
   const rmin = reader.optional("rmin");
   const rmax = reader.optional("rmax");
   const nBits = reader.field("nBits").count(32);
   const isSigned = reader.field("isSigned").flag();
   const isSymmetric = reader.field("isSymmetric").flag();
   const isQat = reader.field("isQat").flag();
-  const scale = reader.field("scale").number();
-  if (nBits === 0 || scale === 0 || (isSymmetric && (!isSigned || isQat))) {
+  const scale = readPerChannel(reader.field("scale"), shape);
+  const isZero = typeof scale === "number" ? scale === 0 : scale.data.includes(0);
+  if (nBits === 0 || isZero || (isSymmetric && (!isSigned || isQat))) {
     throw bad("client spec quantizer", "expected bits, a scale and flags that go together");
   }
   return new UniformQuantizer({
@@ -282,14 +290,15 @@ function readQuantizer(reader: Reader, shape: readonly number[]): UniformQuantiz
     isNarrow: reader.field("isNarrow").flag(),
     isPrecomputedQat: reader.field("isPrecomputedQat").flag(),
     scale,
-    zeroPoint: zeroPoint.isNumber() ? zeroPoint.number() : readZeroPoints(zeroPoint, shape),
+    zeroPoint: readPerChannel(reader.field("zeroPoint"), shape),
     offset: reader.field("offset").count(2 ** 31),
     ...(rmin && rmax ? { rmin: rmin.number(), rmax: rmax.number() } : {}),
   });
 }
 
-/** One zero point per element of the output, or per part of it that broadcasts. */
-function readZeroPoints(reader: Reader, shape: readonly number[]): Tensor<"float64"> {
+/** One number for all, one per element of the output, or one per part of it that broadcasts. */
+function readPerChannel(reader: Reader, shape: readonly number[]): PerChannel {
+  if (reader.isNumber()) return reader.number();
   const own = reader
     .field("shape")
     .list()
@@ -301,7 +310,7 @@ function readZeroPoints(reader: Reader, shape: readonly number[]): Tensor<"float
   const missing = shape.length - own.length;
   const fits = missing >= 0 && own.every((dim, i) => dim === 1 || dim === shape[i + missing]);
   if (!fits || data.length !== sizeOf(own)) {
-    throw bad("client spec zeroPoint", "expected a shape that fits the output, and its values");
+    throw bad(reader.path, "expected a shape that fits the output, and its values");
   }
   return float64(own, data);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { applyOp } from "../circuit/apply.ts";
-import type { Circuit, CircuitOp, CircuitValue, ValueId } from "../circuit/ir.ts";
+import type { Circuit, CircuitOp, CircuitValue, GatherOp, ValueId } from "../circuit/ir.ts";
 import { expand } from "../tensor/strided.ts";
 import { type Tensor, float64, int64, sizeOf } from "../tensor/tensor.ts";
 
@@ -66,6 +66,12 @@ function formOf(
     case "shift":
     case "reshape":
       return inputs[0];
+    case "gather":
+      return gathered(
+        op,
+        inputs,
+        ids.map((input) => sizeOf(circuit.values[input].shape)),
+      );
     default:
       throw new Error(`internal: ${op.kind} has no linear form`);
   }
@@ -98,6 +104,32 @@ function broadcast(form: LinearForm, from: readonly number[], to: readonly numbe
   const norms = new Map<ValueId, Float64Array>();
   for (const [source, norm] of form.norms) norms.set(source, expand(float64(from, norm), to).data);
   return { norms, isIndependent: false };
+}
+
+/** Moved elements keep their dependence; one that is repeated shares its sources with its copies. */
+function gathered(
+  { indices }: GatherOp,
+  inputs: readonly LinearForm[],
+  sizes: readonly number[],
+): LinearForm {
+  const norms = new Map<ValueId, Float64Array>();
+  let isShared = inputs.some(({ isIndependent }) => !isIndependent);
+  let start = 0;
+  inputs.forEach((input, operand) => {
+    const end = start + sizes[operand];
+    for (const [source, norm] of input.norms) {
+      const known = norms.get(source);
+      if (known) isShared = true;
+      const moved = known ?? new Float64Array(indices.length);
+      indices.forEach((index, i) => {
+        if (index >= start && index < end) moved[i] = norm[index - start];
+      });
+      norms.set(source, moved);
+    }
+    start = end;
+  });
+  const taken = indices.filter((index) => index >= 0);
+  return { norms, isIndependent: !isShared && new Set(taken).size === taken.length };
 }
 
 function sum(a: LinearForm, b: LinearForm): LinearForm {

@@ -1,6 +1,6 @@
 /**
  * Merges a table into the table that reads it when nobody else does: one lookup instead of two, the same integers.
- * A reshape between them moves below, where it costs nothing.
+ * A reshape or a move of elements between them goes below, where it costs nothing.
  * @module
  */
 import {
@@ -12,6 +12,7 @@ import {
   countReaders,
   dropDead,
 } from "../circuit/ir.ts";
+import type { PerChannel } from "../tensor/codes.ts";
 
 /** Composes tables until none feeds another one alone. Constants of the outer table must not vary over elements. */
 export function composeTables(circuit: Circuit): Circuit {
@@ -29,7 +30,7 @@ function composeOne(circuit: Circuit): Circuit | null {
     const outer = circuit.values[i];
     if (outer.op.kind !== "table" || outer.op.encoding.kind !== "each") continue;
     const between = circuit.values[outer.inputs[0]];
-    const moved = between.op.kind === "reshape";
+    const moved = movesWhole(between);
     const innerId = moved ? between.inputs[0] : outer.inputs[0];
     const inner = circuit.values[innerId];
     const alone = readers[innerId] === 1 && (!moved || readers[outer.inputs[0]] === 1);
@@ -54,6 +55,12 @@ function composeOne(circuit: Circuit): Circuit | null {
   return null;
 }
 
+/** A value that holds elements of one other value and nothing else. */
+function movesWhole({ op, inputs }: CircuitValue): boolean {
+  if (op.kind === "gather") return inputs.length === 1 && !op.indices.includes(-1);
+  return op.kind === "reshape";
+}
+
 function compose(inner: TableOp, outer: TableOp): TableOp {
   const base = inner.steps.length;
   const shifted: TableStep[] = outer.steps.map(({ op, inputs }) => ({
@@ -65,10 +72,14 @@ function compose(inner: TableOp, outer: TableOp): TableOp {
 
 function hasVaryingConstants({ steps }: TableOp): boolean {
   return steps.some(({ op }) => {
-    if (op.kind === "dequantize")
-      return typeof op.zeroPoint !== "number" && op.zeroPoint.data.length > 1;
+    if (op.kind === "dequantize") return isVarying(op.scale) || isVarying(op.zeroPoint);
+    if (op.kind === "quantize") return isVarying(op.map.scale) || isVarying(op.map.zeroPoint);
     if (op.kind === "float")
-      return op.operands.some((operand) => operand !== null && operand.data.length > 1);
+      return op.operands.some((operand) => operand && operand.data.length > 1);
     return false;
   });
+}
+
+function isVarying(value: PerChannel): boolean {
+  return typeof value !== "number" && value.data.length > 1;
 }

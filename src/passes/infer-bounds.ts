@@ -79,10 +79,19 @@ function guarantee({ op, name }: CircuitValue, inputs: readonly Interval[]): Int
       return { lo: x.lo + inputs[1].lo, hi: x.hi + inputs[1].hi };
     case "sub":
       return { lo: x.lo - inputs[1].hi, hi: x.hi - inputs[1].lo };
-    case "shift":
-      return { lo: x.lo + op.by, hi: x.hi + op.by };
+    case "shift": {
+      const by = typeof op.by === "number" ? { lo: op.by, hi: op.by } : measureInterval(op.by);
+      return { lo: x.lo + by.lo, hi: x.hi + by.hi };
+    }
     case "reshape":
       return x;
+    case "gather": {
+      const fill = op.indices.includes(-1) ? [op.fill] : [];
+      return {
+        lo: Math.min(...inputs.map(({ lo }) => lo), ...fill),
+        hi: Math.max(...inputs.map(({ hi }) => hi), ...fill),
+      };
+    }
     case "round": {
       const step = 2 ** op.lsbs;
       const snap = (v: number): number => Math.floor((v + step / 2) / step) * step;
@@ -141,8 +150,11 @@ export function constantShape(op: TableOp): { readonly shape: readonly number[] 
     shape = Array.from({ length: rank }, (_, axis) => Math.max(at(shape, axis), at(other, axis)));
   };
   for (const { op: step } of op.steps) {
-    if (step.kind === "dequantize" && typeof step.zeroPoint !== "number")
-      widen(step.zeroPoint.shape);
+    if (step.kind !== "float") {
+      const { scale, zeroPoint } = step.kind === "quantize" ? step.map : step;
+      if (typeof scale !== "number") widen(scale.shape);
+      if (typeof zeroPoint !== "number") widen(zeroPoint.shape);
+    }
     if (step.kind === "float")
       for (const operand of step.operands) if (operand) widen(operand.shape);
   }

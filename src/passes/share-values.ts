@@ -12,26 +12,33 @@ import {
   valueId,
 } from "../circuit/ir.ts";
 
-/** Merges values with equal operations on equal inputs; weights are compared by identity, tables by content. */
+/** Merges values with equal operations on equal inputs; large constants are compared by identity, the rest by content. */
 export function shareValues(circuit: Circuit): Circuit {
   const first = new Map<string, ValueId>();
+  const identities = new Map<object, number>();
   const renamed: ValueId[] = [];
   const values: CircuitValue[] = circuit.values.map((value, i) => {
     const inputs = value.inputs.map((id) => renamed[id]);
-    const key = keyOf(value.op, inputs);
-    const known = key === null ? undefined : first.get(key);
+    const key = `${inputs.join(",")} ${contentOf(value.op, identities)}`;
+    const known = first.get(key);
     renamed.push(known ?? valueId(i));
-    if (key !== null && known === undefined) first.set(key, valueId(i));
+    if (known === undefined) first.set(key, valueId(i));
     return { ...value, inputs };
   });
   return dropDead({ values, outputs: circuit.outputs.map((id) => renamed[id]) });
 }
 
-/** Text that is equal for equal operations; null for those that are not worth comparing. */
-function keyOf(op: CircuitOp, inputs: readonly ValueId[]): string | null {
-  if (op.kind !== "table" && op.kind !== "reshape") return null;
-  const plain = JSON.stringify(op, (_, value: unknown) =>
-    ArrayBuffer.isView(value) ? Array.from(value as Float64Array) : value,
-  );
-  return `${inputs.join(",")} ${plain}`;
+/** Constants up to this many elements are written out. */
+const WRITTEN_OUT = 4096;
+
+/** Text that is equal for equal operations. */
+function contentOf(op: CircuitOp, identities: Map<object, number>): string {
+  return JSON.stringify(op, (_, value: unknown) => {
+    if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+    if (!ArrayBuffer.isView(value)) return value;
+    if (value.byteLength <= WRITTEN_OUT * 8) return Array.from(value as Float64Array | Int32Array);
+    const identity = identities.get(value) ?? identities.size;
+    identities.set(value, identity);
+    return identity;
+  });
 }

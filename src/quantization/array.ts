@@ -5,6 +5,7 @@
  */
 import { SottoError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { isSymmetricAroundZero } from "./percentile.ts";
 import {
   type MinMaxStats,
   type QuantizerInit,
@@ -100,4 +101,10 @@ function requireCodes(values: Tensor): Tensor<"int64"> {
     );
   }
   return values as Tensor<"int64">;
+}
+
+/** Codes of a constant: signed and symmetric where its values lie evenly around zero, else unsigned and asymmetric. */
+export function quantizeConstant(nBits: number, values: Tensor): QuantizedArray {
+  const symmetric = isSymmetricAroundZero(values);
+  return new QuantizedArray(nBits, values, { isSigned: symmetric, isSymmetric: symmetric });
 }

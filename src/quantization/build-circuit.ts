@@ -27,7 +27,7 @@ export function buildCircuit(module: QuantizedModule): Circuit {
     return { constant: null, value };
   };
   for (const op of module.operations) {
-    const operands = op.node.inputs.filter((name) => name !== "").map(operandOf);
+    const operands = op.node.inputs.map((name) => (name === "" ? undefined : operandOf(name)));
     const result = op.isFused
       ? floatResult(op, emitFloat(builder, op.node, operands))
       : op.rule.lower(builder, op, operands);
@@ -47,10 +47,10 @@ export function buildCircuit(module: QuantizedModule): Circuit {
 function emitFloat(
   builder: CircuitBuilder,
   node: { readonly opType: string; readonly name: string; readonly attributes: object },
-  operands: readonly Operand<ValueId>[],
+  operands: readonly (Operand<ValueId> | undefined)[],
 ): ValueId {
-  const inputs = operands.flatMap(({ value }) => (value ? [value.floats] : []));
-  const constants = operands.map(({ constant }) => constant?.values ?? null);
+  const inputs = operands.flatMap((operand) => (operand?.value ? [operand.value.floats] : []));
+  const constants = operands.map((operand) => operand && (operand.constant?.values ?? null));
   const { opType, attributes } = node;
   return builder.emit(
     { kind: "float", opType, attributes: { ...attributes }, operands: constants },

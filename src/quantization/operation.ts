@@ -6,10 +6,11 @@
 import { type Interval, bitWidth } from "../circuit/interval.ts";
 import type { Target } from "../circuit/builder.ts";
 import { SottoError } from "../errors.ts";
-import type { GraphNode } from "../onnx/graph.ts";
+import type { Attributes, GraphNode } from "../onnx/graph.ts";
+import type { PerChannel } from "../tensor/codes.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
-import { type Rounding } from "./bits.ts";
+import type { NBits, Rounding } from "./bits.ts";
 import {
   type MinMaxStats,
   type QuantizationOptions,
@@ -38,11 +39,13 @@ export type Operand<V> =
   | { readonly constant: null; readonly value: QuantizedValue<V> }
   | { readonly constant: ConstantOperand; readonly value: null };
 
-/** What calibration learns about a node's result. */
+/** What calibration learns about a node. */
 export interface Calibrated {
   readonly outputQuantizer: UniformQuantizer;
-  /** Range of the accumulator before rounding; null for operators that have none. */
-  readonly accumulator: Interval | null;
+  /** Ranges of integers before rounding, by the name of the rounding; an accumulator's is "accumulator". */
+  readonly accumulators: ReadonlyMap<string, Interval>;
+  /** Quantizers of values inside the operator, by name; only what the rule's `measure` gives. */
+  readonly inner: ReadonlyMap<string, UniformQuantizer>;
 }
 
 /** A node with everything its lowering needs; `calibrated` is null during its own calibration. */
@@ -57,6 +60,8 @@ export interface QuantizedOperation {
   readonly inputOptions: QuantizationOptions;
   /** Bits of the result. */
   readonly outputBits: number;
+  /** Bits of constants that the rule makes itself. */
+  readonly weightBits: number;
   readonly rounding: Rounding | null;
   readonly calibrated: Calibrated;
 }
@@ -67,13 +72,22 @@ export interface OperatorRule {
   canFuse(integerProducers: number): boolean;
   /** Inputs are quantized with `model_outputs` bits instead of `op_inputs`. */
   readonly usesModelOutputBits: boolean;
+  /** Axis of the output channels in the constant weights (operand 1), for operators that have such weights. */
+  readonly weightAxis?: (attributes: Attributes) => number;
   /** The float reference of calibration runs in float64 even on float32 rows, as Concrete ML's does. */
   readonly calibratesInFloat64?: boolean;
-  /** Emits integer operations for a node that is not fused. */
+  /** Quantizers of values inside the operator, from the calibration data of its inputs. */
+  measure?(
+    inputs: readonly (Tensor | undefined)[],
+    nBits: NBits,
+  ): ReadonlyMap<string, UniformQuantizer>;
+  /** The float result that its quantizer is measured on, where that is not the result itself. */
+  trim?(result: Tensor, inputs: readonly (Tensor | undefined)[]): Tensor;
+  /** Emits integer operations for a node that is not fused; an optional operand that is absent is undefined. */
   lower<V>(
     target: Target<V>,
     op: QuantizedOperation,
-    operands: readonly Operand<V>[],
+    operands: readonly (Operand<V> | undefined)[],
   ): QuantizedValue<V>;
 }
 
@@ -109,8 +123,8 @@ function quantize<V>(
 
 /** The part of a quantizer that a circuit keeps. */
 export function codeMapOf(quantizer: UniformQuantizer): {
-  scale: number;
-  zeroPoint: number | Tensor<"float64">;
+  scale: PerChannel;
+  zeroPoint: PerChannel;
   codeRange: readonly [number, number];
   noClipping: boolean;
 } {
@@ -118,11 +132,16 @@ export function codeMapOf(quantizer: UniformQuantizer): {
   return { scale, zeroPoint, codeRange, noClipping };
 }
 
-/** Rounds an accumulator as the node's options say; graph outputs stay exact. */
-export function roundAccumulator<V>(target: Target<V>, op: QuantizedOperation, accumulator: V): V {
+/** Rounds integers as the node's options say; graph outputs stay exact. `id` tells a node's roundings apart. */
+export function roundAccumulator<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  accumulator: V,
+  id: string = ACCUMULATOR,
+): V {
   if (op.rounding === null) return accumulator;
   const { nBits, method } = op.rounding;
-  const seen = target.intervalOf(accumulator);
+  const seen = target.intervalOf(accumulator, id);
   if (method === "fit") {
     // In a circuit the interval is left open: bounds inference measures it on the integers that really arise.
     return target.emit(
@@ -131,13 +150,16 @@ export function roundAccumulator<V>(target: Target<V>, op: QuantizedOperation, a
       op.node.name,
     );
   }
-  const interval = seen ?? op.calibrated.accumulator;
-  if (interval === null)
+  const interval = seen ?? op.calibrated.accumulators.get(id);
+  if (interval === undefined)
     throw new Error(`internal: ${op.node.name} is rounded before it is calibrated`);
   const lsbs = lsbsToRemove(interval, nBits);
   if (lsbs <= 0) return accumulator;
   return target.emit({ kind: "round", lsbs, method }, [accumulator], op.node.name);
 }
+
+/** Name of the rounding of an operator's result. */
+export const ACCUMULATOR: string = "accumulator";
 
 /** Least significant bits that rounding to `nBits` drops from an accumulator in `interval`; may be negative. */
 export function lsbsToRemove(interval: Interval, nBits: number): number {

@@ -10,7 +10,7 @@ import { SottoError } from "../errors.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode } from "../onnx/graph.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
-import { QuantizedArray } from "./array.ts";
+import { quantizeConstant } from "./array.ts";
 import {
   type NBits,
   type NBitsOption,
@@ -29,7 +29,7 @@ import {
   floatResult,
 } from "./operation.ts";
 import { ruleOf } from "./ops/index.ts";
-import { isSymmetricAroundZero } from "./percentile.ts";
+import { quantizePerChannel } from "./per-channel.ts";
 import {
   type QuantizationOptions,
   UniformQuantizer,
@@ -43,20 +43,26 @@ interface Flow {
   readonly quantizer: UniformQuantizer | null;
 }
 
+/** Options of post-training quantization beside the bits. */
+export interface QuantizationSettings {
+  /** Round accumulators to so many bits before a table. Default null: no rounding. */
+  readonly roundingThresholdBits?: RoundingOption;
+  /** Give weights of linear operators a scale per output channel. Default false, as Concrete ML. */
+  readonly perChannelWeights?: boolean;
+}
+
 /** Quantizes a float graph with calibration rows. */
 export class PostTrainingAffineQuantization {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
   readonly graph: Graph;
+  readonly #perChannelWeights: boolean;
 
   /** Throws BAD_ARGUMENT on bad bits. */
-  constructor(
-    nBits: NBitsOption,
-    graph: Graph,
-    options: { roundingThresholdBits?: RoundingOption } = {},
-  ) {
+  constructor(nBits: NBitsOption, graph: Graph, options: QuantizationSettings = {}) {
     this.nBits = getNBitsDict(nBits);
     this.rounding = getRounding(options.roundingThresholdBits);
+    this.#perChannelWeights = options.perChannelWeights ?? false;
     this.graph = graph;
   }
 
@@ -93,11 +99,18 @@ export class PostTrainingAffineQuantization {
   /** Float constants get codes of `op_weights` bits; tensors of integers (shapes, axes) stay as they are. */
   #quantizeConstants(): ReadonlyMap<string, ConstantOperand> {
     const used = new Set(this.graph.nodes.flatMap(({ inputs }) => inputs));
+    const axes = this.#perChannelWeights ? weightAxes(this.graph) : new Map<string, number>();
     const constants = new Map<string, ConstantOperand>();
     for (const [name, values] of this.graph.constants) {
       if (!used.has(name)) continue;
       const isFloat = values.dtype === "float32" || values.dtype === "float64";
-      const quantized = isFloat ? quantizeConstant(this.nBits.op_weights, values) : null;
+      const axis = axes.get(name);
+      const bits = this.nBits.op_weights;
+      const quantized = !isFloat
+        ? null
+        : axis === undefined
+          ? quantizeConstant(bits, values)
+          : quantizePerChannel(bits, values, axis);
       constants.set(name, { values, quantized });
     }
     return constants;
@@ -117,8 +130,8 @@ export class PostTrainingAffineQuantization {
       rule.usesModelOutputBits,
       names.flatMap((name) => flows.get(name)?.data ?? []),
     );
-    const values = names.map(
-      (name) => constants.get(name)?.values ?? requireFlow(flows, name).data,
+    const values = node.inputs.map((name) =>
+      name === "" ? undefined : (constants.get(name)?.values ?? requireFlow(flows, name).data),
     );
     const [raw] = evaluateNode(node, rule.calibratesInFloat64 ? values.map(toFloat64) : values);
     const [output] = node.outputs;
@@ -130,20 +143,23 @@ export class PostTrainingAffineQuantization {
       isGraphOutput: this.graph.outputs.some(({ name }) => name === output),
       inputOptions,
       outputBits: this.nBits.model_outputs,
+      weightBits: this.nBits.op_weights,
       rounding: this.rounding,
     };
-    const floatQuantizer = this.#resultQuantizer(node, raw, flows);
-    let accumulator: Interval | null = null;
-    const target = eagerTarget((interval) => {
-      accumulator = interval;
-    });
-    const draft = { ...base, calibrated: { outputQuantizer: floatQuantizer, accumulator: null } };
-    const operands = names.map((name) => operandOf(name, flows, constants, inputOptions));
-    const result = lowerNode(target, draft, operands, raw);
+    const trimmed = rule.trim?.(raw, values) ?? raw;
+    const floatQuantizer = this.#resultQuantizer(node, trimmed, flows);
+    const accumulators = new Map<string, Interval>();
+    const target = eagerTarget((interval, id) => accumulators.set(id, interval));
+    const inner = rule.measure?.(values, this.nBits) ?? new Map<string, UniformQuantizer>();
+    const draft = { ...base, calibrated: { outputQuantizer: floatQuantizer, accumulators, inner } };
+    const operands = node.inputs.map((name) =>
+      name === "" ? undefined : operandOf(name, flows, constants, inputOptions),
+    );
+    const result = lowerNode(target, draft, operands, trimmed);
     flows.set(output, { data: roundToCodes(result), quantizer: result.quantizer });
     producers.set(output, isFused ? integerProducers : new Set([output]));
     const outputQuantizer = base.isGraphOutput ? plainQuantizer(result.quantizer) : floatQuantizer;
-    return { ...base, calibrated: { outputQuantizer, accumulator } };
+    return { ...base, calibrated: { outputQuantizer, accumulators, inner } };
   }
 
   /** Quantizer of a node's float result: unsigned, `model_outputs` bits; Identity hands its input's on if it has codes. */
@@ -193,14 +209,26 @@ export class PostTrainingAffineQuantization {
   }
 }
 
-function toFloat64(values: Tensor): Tensor {
-  return values.dtype === "float32" ? cast(values, "float64") : values;
+function toFloat64(values: Tensor | undefined): Tensor | undefined {
+  return values?.dtype === "float32" ? cast(values, "float64") : values;
 }
 
-/** Codes of a constant: signed and symmetric where its values lie evenly around zero, else unsigned and asymmetric. */
-export function quantizeConstant(nBits: number, values: Tensor): QuantizedArray {
-  const symmetric = isSymmetricAroundZero(values);
-  return new QuantizedArray(nBits, values, { isSigned: symmetric, isSymmetric: symmetric });
+/** Axis of the output channels of every constant that only linear operators read as weights, all along that axis. */
+function weightAxes({ nodes, constants }: Graph): Map<string, number> {
+  const uses = new Map<string, Set<number | null>>();
+  for (const node of nodes) {
+    node.inputs.forEach((name, i) => {
+      if (!constants.has(name)) return;
+      const axis = i === 1 ? ruleOf(node).weightAxis?.(node.attributes) : undefined;
+      uses.set(name, (uses.get(name) ?? new Set()).add(axis ?? null));
+    });
+  }
+  const axes = new Map<string, number>();
+  for (const [name, [axis, ...others]] of uses) {
+    const rank = constants.get(name)?.shape.length ?? 0;
+    if (others.length === 0 && axis !== null && axis < rank) axes.set(name, axis);
+  }
+  return axes;
 }
 
 function requireFlow(flows: ReadonlyMap<string, Flow>, name: string): Flow {
@@ -231,7 +259,7 @@ function operandOf(
 function lowerNode(
   target: Target<Tensor>,
   op: QuantizedOperation,
-  operands: readonly Operand<Tensor>[],
+  operands: readonly (Operand<Tensor> | undefined)[],
   raw: Tensor,
 ): QuantizedValue<Tensor> {
   return op.isFused ? floatResult(op, raw) : op.rule.lower(target, op, operands);

@@ -4,7 +4,7 @@
  */
 import type { Rounding } from "./bits.ts";
 import type { QuantizedModule, QuantizedPort } from "./module.ts";
-import type { QuantizedOperation } from "./operation.ts";
+import { ACCUMULATOR, type QuantizedOperation } from "./operation.ts";
 import type { UniformQuantizer } from "./quantizer.ts";
 
 /** The module as text. */
@@ -36,9 +36,9 @@ function printOperation(op: QuantizedOperation): string {
 
 /** Graph outputs are never rounded, and operators without accumulator have nothing to round. */
 function printAccumulator({ calibrated, rounding, isGraphOutput }: QuantizedOperation): string[] {
-  const { accumulator } = calibrated;
+  const accumulator = calibrated.accumulators.get(ACCUMULATOR);
   if (isGraphOutput) return ["graph output"];
-  if (accumulator === null) return [];
+  if (accumulator === undefined) return [];
   return [`accumulator [${accumulator.lo}, ${accumulator.hi}]`, printRounding(rounding)];
 }
 
@@ -51,7 +51,8 @@ function printRounding(rounding: Rounding | null): string {
 function printQuantizer({ options, scale, zeroPoint }: UniformQuantizer): string {
   const zero =
     typeof zeroPoint === "number" ? `${zeroPoint}` : `per output ${zeroPoint.data.length}`;
-  return `${printCodes(options)} scale ${scale} zero ${zero}`;
+  const step = typeof scale === "number" ? `${scale}` : `per channel ${scale.data.length}`;
+  return `${printCodes(options)} scale ${step} zero ${zero}`;
 }
 
 function printCodes({

@@ -4,7 +4,12 @@
  */
 import { SottoError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { dequantizeTensor, quantizeTensor, roundHalfEven } from "../tensor/codes.ts";
+import {
+  type PerChannel,
+  dequantizeTensor,
+  quantizeTensor,
+  roundHalfEven,
+} from "../tensor/codes.ts";
 
 /** Ranges narrower than this are treated as one constant. */
 const STABILITY = 1e-6;
@@ -32,10 +37,13 @@ export interface MinMaxStats {
   readonly isFloat32: boolean;
 }
 
-/** Scale, zero point and offset (the lowest code is -offset). Raw accumulators have a zero point per output. */
+/**
+ * Scale, zero point and offset (the lowest code is -offset). Raw accumulators have a zero point per output; weights may
+ * have a scale per channel, and then the accumulators that they make have one too.
+ */
 export interface QuantizationParameters {
-  readonly scale: number;
-  readonly zeroPoint: number | Tensor<"float64">;
+  readonly scale: PerChannel;
+  readonly zeroPoint: PerChannel;
   readonly offset: number;
 }
 
@@ -104,7 +112,7 @@ export function measureStats(values: Tensor): MinMaxStats {
 export function computeQuantizationParameters(
   options: QuantizationOptions,
   stats: MinMaxStats,
-  knownScale?: number,
+  knownScale?: PerChannel,
 ): QuantizationParameters {
   const { rmin, rmax } = stats;
   const range = stats.isFloat32 ? Math.fround(rmax - rmin) : rmax - rmin;
@@ -139,8 +147,8 @@ export interface QuantizerInit
 export class UniformQuantizer {
   readonly options: QuantizationOptions;
   readonly stats: MinMaxStats | null;
-  readonly scale: number;
-  readonly zeroPoint: number | Tensor<"float64">;
+  readonly scale: PerChannel;
+  readonly zeroPoint: PerChannel;
   readonly offset: number;
   readonly noClipping: boolean;
 
@@ -174,6 +182,16 @@ export class UniformQuantizer {
   get codeRange(): readonly [number, number] {
     const lowest = -this.offset + (this.options.isNarrow ? 1 : 0);
     return [lowest, 2 ** this.options.nBits - 1 - this.offset];
+  }
+
+  /** The scale of a tensor that has one for all elements. Throws UNSUPPORTED_OPERATOR when it has one per channel. */
+  tensorScale(where: string): number {
+    if (typeof this.scale === "number") return this.scale;
+    throw new SottoError(
+      "UNSUPPORTED_OPERATOR",
+      where,
+      `expected one scale for the whole tensor, got ${this.scale.data.length}; only weights may have a scale per channel`,
+    );
   }
 
   /** Codes of float values of any shape. Throws BAD_DTYPE on integers, BAD_VALUE on NaN. */
@@ -256,7 +274,7 @@ function givenParameters(init: QuantizerInit): QuantizationParameters | null {
 function derive(
   options: QuantizationOptions,
   stats: MinMaxStats | null,
-  scale: number | undefined,
+  scale: PerChannel | undefined,
 ): QuantizationParameters {
   if (stats === null) {
     throw new SottoError(

@@ -57,22 +57,25 @@ function verifyProducers(
 }
 
 function verifyCalibration(op: QuantizedOperation, where: string): void {
-  const { outputQuantizer, accumulator } = op.calibrated;
+  const { outputQuantizer, accumulators } = op.calibrated;
   verifyQuantizer(outputQuantizer, where, { perOutput: op.isGraphOutput });
   require(outputQuantizer.options.nBits === op.outputBits, where, "has results of other bits");
-  if (accumulator === null) return;
-  const { lo, hi } = accumulator;
-  const isInterval = Number.isInteger(lo) && Number.isInteger(hi) && lo <= hi;
-  require(isInterval, where, `has an accumulator in [${lo}, ${hi}]`);
+  for (const [name, { lo, hi }] of accumulators) {
+    const isInterval = Number.isInteger(lo) && Number.isInteger(hi) && lo <= hi;
+    require(isInterval, where, `has its ${name} in [${lo}, ${hi}]`);
+  }
 }
 
-/** Only raw accumulators at graph outputs have a zero point per output, with the bias in it. */
+/** Only raw accumulators at graph outputs have a zero point per output, with the bias in it, or a scale per channel. */
 function verifyQuantizer(
   { scale, zeroPoint }: UniformQuantizer,
   where: string,
   { perOutput }: { readonly perOutput: boolean },
 ): void {
-  require(Number.isFinite(scale) && scale !== 0, where, `has scale ${scale}`);
+  const scales = typeof scale === "number" ? [scale] : [...scale.data];
+  require(typeof scale === "number" || perOutput, where, "has a scale per channel");
+  for (const step of scales)
+    require(Number.isFinite(step) && step !== 0, where, `has scale ${step}`);
   if (typeof zeroPoint !== "number") {
     require(perOutput, where, "has a zero point per output");
     require(zeroPoint.data.every(Number.isFinite), where, "has a zero point that is no number");

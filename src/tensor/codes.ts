@@ -5,46 +5,65 @@
  * @module
  */
 import { combine } from "./elementwise.ts";
+import { expand } from "./strided.ts";
 import type { Tensor } from "./tensor.ts";
+
+/** One number for a whole tensor, or one per channel in a shape that broadcasts against it. */
+export type PerChannel = number | Tensor<"float64">;
 
 /** The part of a quantizer that makes codes. */
 export interface CodeMap {
-  readonly scale: number;
-  readonly zeroPoint: number | Tensor<"float64">;
+  readonly scale: PerChannel;
+  readonly zeroPoint: PerChannel;
   readonly codeRange: readonly [number, number];
   readonly noClipping: boolean;
 }
 
 /** Rounds and clips; float32 input is divided and shifted in float32. */
 export function quantizeTensor(values: Tensor, map: CodeMap): Tensor<"int64"> {
-  if (typeof map.zeroPoint !== "number") {
-    throw new Error("internal: a quantizer with a zero point per output only de-quantizes");
-  }
   const [lowest, highest] = map.noClipping ? [-Infinity, Infinity] : map.codeRange;
   const out = new Float64Array(values.data.length);
   const isFloat32 = values.dtype === "float32";
-  const scale = isFloat32 ? Math.fround(map.scale) : map.scale;
-  const zeroPoint = isFloat32 ? Math.fround(map.zeroPoint) : map.zeroPoint;
+  const scales = perElement(map.scale, values, isFloat32);
+  const zeroPoints = perElement(map.zeroPoint, values, isFloat32);
   for (let i = 0; i < out.length; i++) {
     const shifted = isFloat32
-      ? Math.fround(Math.fround(values.data[i] / scale) + zeroPoint)
-      : values.data[i] / scale + zeroPoint;
+      ? Math.fround(Math.fround(values.data[i] / scales[i]) + zeroPoints[i])
+      : values.data[i] / scales[i] + zeroPoints[i];
     const code = roundHalfEven(shifted);
     out[i] = (code < lowest ? lowest : code > highest ? highest : code) + 0;
   }
   return { dtype: "int64", shape: values.shape, data: out };
 }
 
-/** `scale * (q - zeroPoint)` in float64; a zero point per output is broadcast. */
+/** A number or a value per channel for every element, in the precision of the division. */
+function perElement(
+  value: PerChannel,
+  { shape, data }: Tensor,
+  isFloat32: boolean,
+): Float32Array | Float64Array {
+  const spread =
+    typeof value === "number"
+      ? new Float64Array(data.length).fill(value)
+      : expand(value, shape).data;
+  return isFloat32 ? Float32Array.from(spread) : spread;
+}
+
+/** `scale * (q - zeroPoint)` in float64; what is given per channel is broadcast. */
 export function dequantizeTensor(
   codes: Tensor,
-  scale: number,
-  zeroPoint: number | Tensor<"float64">,
+  scale: PerChannel,
+  zeroPoint: PerChannel,
 ): Tensor<"float64"> {
   const { shape, data } =
     typeof zeroPoint === "number" ? codes : combine(codes, zeroPoint, (q, z) => q - z);
   const shift = typeof zeroPoint === "number" ? zeroPoint : 0;
   const out = new Float64Array(data.length);
+  if (typeof scale !== "number") {
+    for (let i = 0; i < out.length; i++) out[i] = data[i] - shift;
+    const shifted: Tensor<"float64"> = { dtype: "float64", shape, data: out };
+    return combine(shifted, scale, (x, s) => s * x) as Tensor<"float64">;
+  }
   for (let i = 0; i < out.length; i++) out[i] = scale * (data[i] - shift);
   return { dtype: "float64", shape, data: out };
 }

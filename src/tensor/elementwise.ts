@@ -84,3 +84,8 @@ export function scaleBy<D extends DType>(input: Tensor<D>, factor: number): Tens
   for (let i = 0; i < data.length; i++) data[i] = by * input.data[i];
   return { dtype: input.dtype, shape: input.shape, data };
 }
+
+/** Moves every element into [lo, hi]; NaN stays NaN. */
+export function clamp<D extends DType>(input: Tensor<D>, lo: number, hi: number): Tensor<D> {
+  return mapElements(input, (x) => (x < lo ? lo : x > hi ? hi : x));
+}

@@ -1,72 +1,35 @@
 /**
- * Element-wise operators: float functions inside a table, and the encrypted sum of two tensors.
+ * Functions of one tensor: always float operations inside a table.
  * @module
  */
-import type { Target } from "../../circuit/builder.ts";
-import { UniformQuantizer } from "../quantizer.ts";
-import {
-  type Operand,
-  type OperatorRule,
-  type QuantizedOperation,
-  type QuantizedValue,
-  accumulatorQuantizer,
-  codeMapOf,
-  codeResult,
-  floatResult,
-  prepareInput,
-  requireVariable,
-} from "../operation.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { clamp } from "../../tensor/elementwise.ts";
+import type { OperatorRule, QuantizedOperation } from "../operation.ts";
+import { percentile } from "../percentile.ts";
 
 function unfused(op: QuantizedOperation): never {
   throw new Error(`internal: ${op.node.opType} ${op.node.name} is always fused`);
 }
 
-/** A function of one tensor: always inside a table. */
-const univariate: OperatorRule = {
+/** A function of one tensor, with constants that may differ from channel to channel. */
+export const univariate: OperatorRule = {
   canFuse: () => true,
   usesModelOutputBits: false,
   lower: (_target, op) => unfused(op),
 };
 
-export const Relu: OperatorRule = univariate;
-export const Sigmoid: OperatorRule = univariate;
-export const Identity: OperatorRule = univariate;
+/** Share of values, in percent, that a batch normalization's quantizer leaves out at either end. */
+const TAIL = 0.1;
 
 /**
- * With one integer producer (or a constant) part of a table; otherwise both operands are brought to one scale by a
- * table each and their codes are added.
+ * A table per channel. Channels may differ widely in range while they share one quantizer, so that the extreme values
+ * of a normalization by channel are left out of its range.
  */
-export const Add: OperatorRule = {
-  canFuse: (integerProducers) => integerProducers === 1,
-  usesModelOutputBits: false,
-  lower<V>(
-    target: Target<V>,
-    op: QuantizedOperation,
-    operands: readonly Operand<V>[],
-  ): QuantizedValue<V> {
-    const inputs = [0, 1].map((i) =>
-      prepareInput(target, op, requireVariable(op, operands[i], "each operand")),
-    );
-    const scale = op.isGraphOutput
-      ? Math.min(...inputs.map(({ quantizer }) => quantizer.scale))
-      : op.calibrated.outputQuantizer.scale;
-    const common = new UniformQuantizer({
-      nBits: op.inputOptions.nBits,
-      scale,
-      zeroPoint: 0,
-      offset: 0,
-      noClipping: true,
-    });
-    const name = op.node.name;
-    const terms = inputs.map(({ codes, quantizer }) => {
-      const { scale, zeroPoint } = quantizer;
-      const floats = target.emit({ kind: "dequantize", scale, zeroPoint }, [codes], name);
-      return target.emit({ kind: "quantize", map: codeMapOf(common) }, [floats], name);
-    });
-    const sum = target.emit({ kind: "add" }, terms, name);
-    const quantizer = accumulatorQuantizer(op, { scale, zeroPoint: 0, offset: 0 });
-    if (op.isGraphOutput) return codeResult(target, op, sum, quantizer);
-    const floats = target.emit({ kind: "dequantize", scale, zeroPoint: 0 }, [sum], name);
-    return floatResult(op, floats);
+export const BatchNormalization: OperatorRule = {
+  ...univariate,
+  trim(result: Tensor, [, scale, bias]: readonly (Tensor | undefined)[]): Tensor {
+    const isPerChannel = (scale?.data.length ?? 1) > 1 || (bias?.data.length ?? 1) > 1;
+    if (!isPerChannel) return result;
+    return clamp(result, percentile(result, TAIL), percentile(result, 100 - TAIL));
   },
 };

@@ -14,6 +14,7 @@ import {
   encodeClientSpec,
 } from "../../../src/format/client-spec.ts";
 import { encodeProgram } from "../../../src/format/program.ts";
+import { UniformQuantizer } from "../../../src/quantization/quantizer.ts";
 import { encodeParameters } from "../../../src/parameters/encoding.ts";
 import { float64 } from "../../../src/tensor/tensor.ts";
 import { errorOf } from "../../support/errors.ts";
@@ -120,11 +121,23 @@ describe("a program", () => {
   });
 });
 
+/** The spec with another scale for each element of its first output. */
+function withScalePerOutput(original: ClientSpec): ClientSpec {
+  const [output, ...others] = original.outputs;
+  const { options, zeroPoint, offset } = output.quantizer;
+  const size = output.shape.reduce((product, dim) => product * dim, 1);
+  const scales = Array.from({ length: size }, (_, i) => (i + 1) / 8);
+  const scale = float64(output.shape, scales);
+  const quantizer = new UniformQuantizer({ ...options, scale, zeroPoint, offset });
+  return { ...original, outputs: [{ ...output, quantizer }, ...others] };
+}
+
 describe("a client spec", () => {
   test.each([
     ["with one input", spec],
     ["without lookups, and a zero point per output", leveled.circuit.parts.spec],
     ["with two inputs", two.circuit.parts.spec],
+    ["with a scale per output", withScalePerOutput(leveled.circuit.parts.spec)],
     ["that never fails", { ...spec, log2PError: -Infinity, log2FailureProbability: -Infinity }],
   ] as const)("%s comes back whole", (_, original: ClientSpec) => {
     const encoded = encodeClientSpec(original);
@@ -139,7 +152,7 @@ describe("a client spec", () => {
         const expected = original[side][i];
         expect({ ...port, quantizer: null }).toEqual({ ...expected, quantizer: null });
         expect(port.quantizer.options).toEqual(expected.quantizer.options);
-        expect(port.quantizer.scale).toBe(expected.quantizer.scale);
+        expect(port.quantizer.scale).toEqual(expected.quantizer.scale);
         expect(port.quantizer.zeroPoint).toEqual(expected.quantizer.zeroPoint);
         expect(port.quantizer.codeRange).toEqual(expected.quantizer.codeRange);
       });
@@ -219,6 +232,7 @@ describe("a client spec", () => {
     ["a flag in words", quantizer({ isSigned: "yes" })],
     ["a symmetric quantizer without signs", quantizer({ isSigned: false, isSymmetric: true })],
     ["an input with a zero point per element", quantizer({ zeroPoint: { shape: [1], data: [0] } })],
+    ["an input with a scale per element", quantizer({ scale: { shape: [1], data: [1] } })],
     [
       "zero points that do not fill their shape",
       quantizer({ zeroPoint: { shape: [2], data: [0] } }),
@@ -227,11 +241,15 @@ describe("a client spec", () => {
     expect(errorOf(() => decodeClientSpec(damaged)).code).toBe("BAD_BYTES");
   });
 
-  test("an output whose zero points do not fit its shape is refused", () => {
-    const zeroPoint = { shape: [1, 3], data: [0, 0, 0] };
+  test.each([
+    ["zero points do not fit its shape", { zeroPoint: { shape: [1, 3], data: [0, 0, 0] } }],
+    ["scales do not fit its shape", { scale: { shape: [1, 3], data: [1, 1, 1] } }],
+    ["scales do not fill their shape", { scale: { shape: [1, 1], data: [1, 1] } }],
+    ["scale of a channel is zero", { scale: { shape: [1, 1], data: [0] } }],
+  ])("an output whose %s is refused", (_, change) => {
     const damaged = withJson((json) => {
       const [first] = json["outputs"] as { quantizer: object }[];
-      return { ...json, outputs: [{ ...first, quantizer: { ...first.quantizer, zeroPoint } }] };
+      return { ...json, outputs: [{ ...first, quantizer: { ...first.quantizer, ...change } }] };
     });
     expect(errorOf(() => decodeClientSpec(damaged)).code).toBe("BAD_BYTES");
   });

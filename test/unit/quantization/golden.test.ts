@@ -7,7 +7,7 @@ import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { bitwidthAndRangeReport } from "../../../src/execute/report.ts";
 import { importOnnx } from "../../../src/onnx/import.ts";
-import { lsbsToRemove } from "../../../src/quantization/operation.ts";
+import { ACCUMULATOR, lsbsToRemove } from "../../../src/quantization/operation.ts";
 import { type QuantizedModule } from "../../../src/quantization/module.ts";
 import { PostTrainingAffineQuantization } from "../../../src/quantization/post-training.ts";
 import type { UniformQuantizer } from "../../../src/quantization/quantizer.ts";
@@ -44,7 +44,7 @@ function expectQuantizer(
   expected: GoldenQuantizer,
   tolerance: number,
 ): void {
-  expect(Math.abs(got.scale / expected.scale - 1)).toBeLessThan(tolerance);
+  expect(Math.abs(got.tensorScale("golden") / expected.scale - 1)).toBeLessThan(tolerance);
   const zeroPoints = typeof got.zeroPoint === "number" ? [got.zeroPoint] : [...got.zeroPoint.data];
   const expectedZeroPoints = flat(expected.zero_point);
   expect(zeroPoints).toHaveLength(expectedZeroPoints.length);
@@ -143,18 +143,21 @@ function expectSameOperators(module: QuantizedModule, fixture: Fixture, golden: 
     expect(op.isFused).toBe(expected.fused);
     expect(op.inputOptions.nBits).toBe(expected.input_options.n_bits);
     expect(op.inputOptions.isSigned).toBe(expected.input_options.is_signed);
-    const { scale } = op.calibrated.outputQuantizer;
+    const scale = op.calibrated.outputQuantizer.tensorScale("golden");
     expect(Math.abs(scale / expected.output_params.scale - 1)).toBeLessThan(tolerance);
     const lsbs = expected.lsbs_to_remove?.["matmul"];
-    if (lsbs !== undefined && op.calibrated.accumulator && op.rounding) {
-      expect(lsbsToRemove(op.calibrated.accumulator, op.rounding.nBits)).toBe(lsbs);
+    const accumulator = op.calibrated.accumulators.get(ACCUMULATOR);
+    if (lsbs !== undefined && accumulator && op.rounding) {
+      expect(lsbsToRemove(accumulator, op.rounding.nBits)).toBe(lsbs);
     }
   }
   for (const expected of golden.weights) {
     const constant = module.constants.get(expected.tensor);
     if (!constant?.quantized || expected.used_as !== "integer") continue;
     const { quantizer, qvalues } = constant.quantized;
-    expect(Math.abs(quantizer.scale / expected.scale - 1)).toBeLessThan(SCALE_TOLERANCE);
+    expect(Math.abs(quantizer.tensorScale("golden") / expected.scale - 1)).toBeLessThan(
+      SCALE_TOLERANCE,
+    );
     expect(quantizer.zeroPoint).toBe(expected.zero_point);
     if (expected.qvalues) expect([...qvalues.data]).toEqual(flat(expected.qvalues));
   }

@@ -93,7 +93,7 @@ describe("verify", () => {
   }
 
   const withScale = (scale: number) => ({
-    calibrated: { outputQuantizer: quantizer(scale, 0), accumulator: null },
+    calibrated: { outputQuantizer: quantizer(scale, 0), accumulators: new Map(), inner: new Map() },
   });
   const isFused = (fused: boolean) => legal.operations.findIndex((op) => op.isFused === fused);
 
@@ -109,13 +109,23 @@ describe("verify", () => {
     ["an infinite scale", alteredAt(0, withScale(Infinity)), /has scale Infinity/],
     [
       "a fractional zero point",
-      alteredAt(0, { calibrated: { outputQuantizer: quantizer(1, 0.5), accumulator: null } }),
+      alteredAt(0, {
+        calibrated: {
+          outputQuantizer: quantizer(1, 0.5),
+          accumulators: new Map(),
+          inner: new Map(),
+        },
+      }),
       /zero point 0.5/,
     ],
     [
       "an empty accumulator",
       alteredAt(0, {
-        calibrated: { outputQuantizer: quantizer(1, 0), accumulator: { lo: 2, hi: 1 } },
+        calibrated: {
+          outputQuantizer: quantizer(1, 0),
+          accumulators: new Map([["accumulator", { lo: 2, hi: 1 }]]),
+          inner: new Map(),
+        },
       }),
       /accumulator in \[2, 1\]/,
     ],

@@ -17,7 +17,7 @@ import {
   getRounding,
 } from "../../../src/quantization/bits.ts";
 import { isSymmetricAroundZero, percentile } from "../../../src/quantization/percentile.ts";
-import { quantizeConstant } from "../../../src/quantization/post-training.ts";
+import { quantizeConstant } from "../../../src/quantization/array.ts";
 import { UniformQuantizer } from "../../../src/quantization/quantizer.ts";
 import { type Tensor, float32, float64, int64, tensor } from "../../../src/tensor/tensor.ts";
 import { errorOf } from "../../support/errors.ts";

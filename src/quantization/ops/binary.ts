@@ -1,0 +1,311 @@
+/**
+ * Element-wise operators of two tensors. With one integer producer they are float operations inside a table; between two
+ * encrypted tensors they become sums and tables of integers at one scale.
+ * @module
+ */
+import type { Target } from "../../circuit/builder.ts";
+import { SottoError } from "../../errors.ts";
+import { mapElements } from "../../tensor/elementwise.ts";
+import { roundHalfEven } from "../../tensor/codes.ts";
+import { type Tensor, int64 } from "../../tensor/tensor.ts";
+import type { NBits } from "../bits.ts";
+import {
+  type Operand,
+  type OperatorRule,
+  type QuantizedOperation,
+  type QuantizedValue,
+  accumulatorQuantizer,
+  codeMapOf,
+  codeResult,
+  floatResult,
+  prepareInput,
+  requireVariable,
+  roundAccumulator,
+} from "../operation.ts";
+import { UniformQuantizer, measureStats } from "../quantizer.ts";
+import {
+  type Coded,
+  centred,
+  constant,
+  floatOp,
+  integerTable,
+  larger,
+  multiply,
+  rescale,
+  scalarZeroPoint,
+  shiftBy,
+  shiftByTensor,
+  smaller,
+} from "./integers.ts";
+
+type Operands<V> = readonly (Operand<V> | undefined)[];
+
+const fusesAlone = {
+  canFuse: (integerProducers: number): boolean => integerProducers === 1,
+  usesModelOutputBits: false,
+} as const;
+
+/** The codes of both operands. */
+function bothCoded<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  operands: Operands<V>,
+): readonly [Coded<V>, Coded<V>] {
+  const prepare = (i: number): Coded<V> =>
+    prepareInput(target, op, requireVariable(op, operands[i], "each operand"));
+  return [prepare(0), prepare(1)];
+}
+
+/** Both operands at one scale: the finer of theirs where nothing may be lost, else that of the result. */
+function atOneScale<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  inputs: readonly Coded<V>[],
+): { readonly scale: number; readonly codes: readonly V[] } {
+  const scale = op.isGraphOutput
+    ? Math.min(...inputs.map(({ quantizer }) => quantizer.tensorScale(op.node.name)))
+    : op.calibrated.outputQuantizer.tensorScale(op.node.name);
+  return { scale, codes: inputs.map((input) => rescale(target, op, input, scale)) };
+}
+
+/** A result of integers at a scale, zero point 0. */
+function atScale<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  codes: V,
+  scale: number,
+  zeroPoint = 0,
+): QuantizedValue<V> {
+  if (op.isGraphOutput) {
+    return codeResult(target, op, codes, accumulatorQuantizer(op, { scale, zeroPoint, offset: 0 }));
+  }
+  const read = { kind: "dequantize", scale, zeroPoint } as const;
+  return floatResult(op, target.emit(read, [codes], op.node.name));
+}
+
+/** A result that an integer combination of both operands at one scale gives. */
+function combination(combine: <V>(target: Target<V>, name: string, a: V, b: V) => V): OperatorRule {
+  return {
+    ...fusesAlone,
+    lower(target, op, operands) {
+      const { scale, codes } = atOneScale(target, op, bothCoded(target, op, operands));
+      return atScale(target, op, combine(target, op.node.name, codes[0], codes[1]), scale);
+    },
+  };
+}
+
+export const Add: OperatorRule = combination((target, name, a, b) =>
+  target.emit({ kind: "add" }, [a, b], name),
+);
+export const Sub: OperatorRule = combination((target, name, a, b) =>
+  target.emit({ kind: "sub" }, [a, b], name),
+);
+export const Max: OperatorRule = combination(larger);
+export const Min: OperatorRule = combination(smaller);
+
+/** Product of the centred codes; the result is off by the product of the zero points while it is rounded. */
+export const Mul: OperatorRule = {
+  ...fusesAlone,
+  lower(target, op, operands) {
+    const inputs = bothCoded(target, op, operands);
+    const [a, b] = inputs.map((input, i) => {
+      const isFit = op.rounding?.method === "fit";
+      const codes = isFit ? input.codes : roundAccumulator(target, op, input.codes, `input ${i}`);
+      return centred(target, op, { ...input, codes });
+    });
+    const [x, y] = inputs.map(({ quantizer }) => quantizer);
+    return product(target, op, [a, b], {
+      scale: x.tensorScale(op.node.name) * y.tensorScale(op.node.name),
+      offset: -scalarZeroPoint(x) * scalarZeroPoint(y),
+    });
+  },
+};
+
+/** Multiplies centred codes; rounding sees the product moved by `offset`. */
+function product<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  [a, b]: readonly V[],
+  { scale, offset }: { readonly scale: number; readonly offset: number },
+): QuantizedValue<V> {
+  const exact = multiply(target, op.node.name, a, b);
+  if (op.isGraphOutput) return atScale(target, op, exact, scale);
+  const moved = shiftBy(target, op.node.name, exact, op.rounding === null ? 0 : offset);
+  const rounded = roundAccumulator(target, op, moved);
+  return atScale(target, op, rounded, scale, op.rounding === null ? 0 : offset);
+}
+
+/** Product of the numerator with the reciprocal of the denominator, which a table gives. */
+export const Div: OperatorRule = {
+  ...fusesAlone,
+  measure(inputs, { model_outputs }) {
+    const [, divisor] = inputs;
+    return divisor ? measureReciprocal(divisor, model_outputs) : new Map();
+  },
+  lower(target, op, operands) {
+    const [numerator, divisor] = bothCoded(target, op, operands);
+    const reciprocal = requireInner(op, "reciprocal");
+    const { name } = op.node;
+    const { scale, zeroPoint } = divisor.quantizer;
+    const floats = target.emit({ kind: "dequantize", scale, zeroPoint }, [divisor.codes], name);
+    const isZero = target.emit(floatOp("Equal", [null, constant(0)]), [floats], name);
+    const smallest = constant(requireInner(op, "divisor").tensorScale(name));
+    const nonZero = target.emit(floatOp("Where", [null, smallest, null]), [isZero, floats], name);
+    const inverse = target.emit(floatOp("Reciprocal", [null]), [nonZero], name);
+    const codes = target.emit({ kind: "quantize", map: codeMapOf(reciprocal) }, [inverse], name);
+    const factors = [numerator, { codes, quantizer: reciprocal }];
+    return product(
+      target,
+      op,
+      factors.map((factor) => centred(target, op, factor)),
+      {
+        scale: numerator.quantizer.tensorScale(name) * reciprocal.tensorScale(name),
+        offset: scalarZeroPoint(numerator.quantizer) * scalarZeroPoint(reciprocal),
+      },
+    );
+  },
+};
+
+/** The quantizer of 1 / divisor, and, as a scale, the divisor nearest to 0, which stands in where codes round to 0. */
+function measureReciprocal(
+  divisor: Tensor,
+  nBits: NBits["model_outputs"],
+): Map<string, UniformQuantizer> {
+  let smallest = Infinity;
+  for (const value of divisor.data) if (Math.abs(value) < Math.abs(smallest)) smallest = value;
+  if (smallest === 0) {
+    throw new SottoError(
+      "BAD_VALUE",
+      "Div",
+      "expected a denominator that is never 0 on calibration rows, got 0; add a small constant to it in the model",
+    );
+  }
+  const stats = measureStats(mapElements(divisor, (x) => 1 / x));
+  const { rmin, rmax } = stats;
+  return new Map([
+    ["reciprocal", new UniformQuantizer({ nBits, rmin, rmax }, stats)],
+    ["divisor", new UniformQuantizer({ nBits, scale: smallest, zeroPoint: 0, offset: 0 })],
+  ]);
+}
+
+function requireInner(op: QuantizedOperation, name: string): UniformQuantizer {
+  const quantizer = op.calibrated.inner.get(name);
+  if (quantizer) return quantizer;
+  throw new Error(`internal: ${op.node.name} was not measured for its ${name}`);
+}
+
+/** A power of an encrypted tensor to an encrypted tensor has no form in sums and tables. */
+const fusedOnly: OperatorRule = {
+  ...fusesAlone,
+  lower(_target, op) {
+    throw new SottoError(
+      "UNSUPPORTED_OPERATOR",
+      op.node.name,
+      `expected ${op.node.opType} with one operand that is constant, or both from one tensor, got two encrypted tensors`,
+    );
+  },
+};
+
+export const Pow: OperatorRule = fusedOnly;
+export const Mod: OperatorRule = fusedOnly;
+
+/** A comparison is a table on the difference, read in steps of the operands' common scale. */
+function comparison(opType: string): OperatorRule {
+  return {
+    ...fusesAlone,
+    lower(target, op, operands) {
+      const inputs = bothCoded(target, op, operands);
+      const scale = Math.min(...inputs.map(({ quantizer }) => quantizer.tensorScale(op.node.name)));
+      const [a, b] = inputs.map((input) => rescale(target, op, input, scale));
+      const difference = target.emit({ kind: "sub" }, [a, b], op.node.name);
+      return truth(target, op, difference, floatOp(opType, [null, constant(0)]));
+    },
+  };
+}
+
+/** A truth value from integers. */
+function truth<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  integers: V,
+  test: ReturnType<typeof floatOp>,
+): QuantizedValue<V> {
+  const { name } = op.node;
+  if (op.isGraphOutput) return atScale(target, op, integerTable(target, name, integers, [test]), 1);
+  const floats = target.emit({ kind: "dequantize", scale: 1, zeroPoint: 0 }, [integers], name);
+  return floatResult(op, target.emit(test, [floats], name));
+}
+
+export const Greater: OperatorRule = comparison("Greater");
+export const GreaterOrEqual: OperatorRule = comparison("GreaterOrEqual");
+export const Less: OperatorRule = comparison("Less");
+export const LessOrEqual: OperatorRule = comparison("LessOrEqual");
+export const Equal: OperatorRule = comparison("Equal");
+
+/** A function of how many of both truth values hold. */
+function connective(test: ReturnType<typeof floatOp>): OperatorRule {
+  return {
+    ...fusesAlone,
+    lower(target, op, operands) {
+      const [a, b] = bothCoded(target, op, operands).map((input) => rescale(target, op, input, 1));
+      return truth(target, op, target.emit({ kind: "add" }, [a, b], op.node.name), test);
+    },
+  };
+}
+
+export const And: OperatorRule = connective(floatOp("Equal", [null, constant(2)]));
+export const Or: OperatorRule = connective(floatOp("Greater", [null, constant(0)]));
+export const Xor: OperatorRule = connective(floatOp("Equal", [null, constant(1)]));
+
+/** `no - c (no - yes)`: the condition, 0 or 1, times the difference of the branches at the result's scale. */
+export const Where: OperatorRule = {
+  ...fusesAlone,
+  lower(target, op, operands) {
+    const { name } = op.node;
+    const scale = op.calibrated.outputQuantizer.tensorScale(op.node.name);
+    const condition = prepareInput(target, op, requireVariable(op, operands[0], "the condition"));
+    const chosen = rescale(target, op, condition, 1);
+    const [yes, no] = [1, 2].map((i) => branchAt(target, op, operands[i], scale));
+    if (no.constant !== null) {
+      // Both constant would be a function of the condition alone, which is fused.
+      const difference = shiftByTensor(target, name, requireCodes(yes), negated(no.constant));
+      const product = multiply(target, name, chosen, difference);
+      return atScale(target, op, shiftByTensor(target, name, product, no.constant), scale);
+    }
+    const difference =
+      yes.constant !== null
+        ? shiftByTensor(target, name, no.codes, negated(yes.constant))
+        : target.emit({ kind: "sub" }, [no.codes, yes.codes], name);
+    const product = multiply(target, name, chosen, difference);
+    return atScale(target, op, target.emit({ kind: "sub" }, [no.codes, product], name), scale);
+  },
+};
+
+/** A branch of Where in integers at one scale: encrypted, or a constant. */
+type Branch<V> =
+  | { readonly codes: V; readonly constant: null }
+  | { readonly codes: null; readonly constant: Tensor<"int64"> };
+
+function branchAt<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  operand: Operand<V> | undefined,
+  scale: number,
+): Branch<V> {
+  if (operand?.constant) {
+    const { values } = operand.constant;
+    const codes = Float64Array.from(values.data, (x) => roundHalfEven(x / scale) + 0);
+    return { codes: null, constant: int64(values.shape, codes) };
+  }
+  const coded = prepareInput(target, op, requireVariable(op, operand, "a branch"));
+  return { codes: rescale(target, op, coded, scale), constant: null };
+}
+
+function requireCodes<V>({ codes }: Branch<V>): V {
+  if (codes !== null) return codes;
+  throw new Error("internal: Where between constants is not fused");
+}
+
+function negated(x: Tensor<"int64">): Tensor<"int64"> {
+  return mapElements(x, (value) => 0 - value);
+}
