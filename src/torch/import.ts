@@ -7,6 +7,7 @@ import type { Graph } from "../onnx/graph.ts";
 import { importModel } from "../onnx/import.ts";
 import type { Model } from "../onnx/proto.ts";
 import { openArchive } from "./archive.ts";
+import { foldBatchNorm } from "./fold-batch-norm.ts";
 import { lowerProgram } from "./model.ts";
 import { readProgram } from "./program.ts";
 
@@ -16,7 +17,7 @@ export function readTorchProgram(bytes: Uint8Array): Model {
     throw new SottoError("BAD_ARGUMENT", "model", "expected the bytes of a .pt2 file");
   }
   const archive = openArchive(bytes);
-  return lowerProgram(readProgram(archive.program), archive);
+  return foldBatchNorm(lowerProgram(readProgram(archive.program), archive));
 }
 
 /**
