@@ -12,12 +12,16 @@ import { encodeProgram } from "./format/program.ts";
 import { lower } from "./lower/lower.ts";
 import { clientPorts } from "./format/ports.ts";
 import { verify as verifyProgram } from "./lower/verify.ts";
+import { importOnnx } from "./onnx/import.ts";
 import { type CompileOptions, checkOptions, searchTarget } from "./options.ts";
 import { constraintsOf } from "./parameters/constraints.ts";
 import { verify as verifyChoice } from "./parameters/choice.ts";
 import { planEncodings } from "./parameters/encoding-plan.ts";
 import { chooseParameters } from "./parameters/search.ts";
+import { type QatNBitsOption, getQatNBits } from "./quantization/bits.ts";
 import { PostTrainingAffineQuantization } from "./quantization/post-training.ts";
+import { PostTrainingQATImporter } from "./quantization/qat-import.ts";
+import { hasAnyQnnLayers } from "./quantization/quant-node.ts";
 import { type QuantizedModule } from "./quantization/module.ts";
 import { verify as verifyModule } from "./quantization/verify.ts";
 import { readModel, writeArtifacts } from "./artifacts.ts";
@@ -30,8 +34,10 @@ export async function buildQuantizedModule(
 ): Promise<QuantizedModule> {
   checkOptions(options);
   const graph = importGraph(await readModel(model));
-  const { nBits = 8, roundingThresholdBits = null } = options;
-  const quantizer = new PostTrainingAffineQuantization(nBits, graph, { roundingThresholdBits });
+  const { nBits = 8, roundingThresholdBits = null, importQat = false, quantization } = options;
+  const quantizer = importQat
+    ? new PostTrainingQATImporter(nBits, graph, { roundingThresholdBits })
+    : new PostTrainingAffineQuantization(nBits, graph, { ...quantization, roundingThresholdBits });
   const module = quantizer.quantizeModule(...tensorsOf(calibration, "calibration"));
   verifyModule(module);
   return module;
@@ -77,6 +83,42 @@ export async function compileOnnxModel(
   const compiled = compileModule(module, options, report);
   await writeArtifacts(compiled, model, options);
   return compiled;
+}
+
+/** Options for a quantization-aware model: only bits of inputs and outputs are left to choose. */
+export interface QatCompileOptions extends Omit<
+  CompileOptions,
+  "nBits" | "importQat" | "quantization"
+> {
+  /** Bits of inputs and outputs that no quantizer of the model decides; null (default) is 8. */
+  readonly nBits?: QatNBitsOption;
+}
+
+/**
+ * Compiles a model trained with quantization (Brevitas, QONNX, or QuantizeLinear and DequantizeLinear) for encrypted
+ * inputs, with the integers it was trained for. Throws BAD_MODEL for a model without quantizers, and what
+ * `compileOnnxModel` throws.
+ */
+export async function compileBrevitasQatModel(
+  model: Uint8Array | string,
+  calibration: TensorOrList,
+  options: QatCompileOptions = {},
+): Promise<CompiledModule> {
+  const bytes = await readModel(model);
+  if (isTorchArchive(bytes)) {
+    const message =
+      "expected the ONNX file that Brevitas exports, got a .pt2 archive; use export_qonnx or export_onnx_qcdq";
+    throw new SottoError("BAD_ARGUMENT", "model", message);
+  }
+  if (!hasAnyQnnLayers(importOnnx(bytes))) {
+    throw new SottoError(
+      "BAD_MODEL",
+      "model",
+      "expected quantizers (Quant, or QuantizeLinear and DequantizeLinear), got none; use compileOnnxModel for a model trained in floats",
+    );
+  }
+  const nBits = getQatNBits(options.nBits);
+  return compileOnnxModel(bytes, calibration, { ...options, nBits, importQat: true });
 }
 
 /** Compiles a quantized module: circuit, parameters, program, client spec; each stage is verified. */

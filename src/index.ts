@@ -4,9 +4,11 @@
  */
 export {
   buildQuantizedModule,
+  compileBrevitasQatModel,
   compileModule,
   compileOnnxModel,
   compileTorchModel,
+  type QatCompileOptions,
 } from "./compile.ts";
 export { SottoError, type ErrorCode } from "./errors.ts";
 export { readArray, readArrays, type NamedArray } from "./cli/read-array.ts";

@@ -4,6 +4,7 @@
  */
 import { SottoError, checkKeys } from "./errors.ts";
 import type { NBitsOption, RoundingOption } from "./quantization/bits.ts";
+import type { QuantizationChoices } from "./quantization/choices.ts";
 import type { SearchTarget } from "./parameters/choice.ts";
 
 /** Options of every compile function; each has a default. */
@@ -12,6 +13,10 @@ export interface CompileOptions extends SearchTarget {
   readonly nBits?: NBitsOption;
   /** Round accumulators to so many bits before a table. Default null: no rounding. */
   readonly roundingThresholdBits?: RoundingOption;
+  /** The model was trained with quantization: use the quantizers it states. Default false. */
+  readonly importQat?: boolean;
+  /** Finer choices of post-training quantization. Default: as Concrete ML. */
+  readonly quantization?: QuantizationChoices;
   /** Take table widths from calibration (default, with spare codes as headroom) or from interval arithmetic. */
   readonly bounds?: "calibrated" | "guaranteed";
   /** Print each stage to stderr. Default false. */
@@ -31,6 +36,8 @@ export interface CompileOptions extends SearchTarget {
 const KEYS: readonly (keyof CompileOptions)[] = [
   "nBits",
   "roundingThresholdBits",
+  "importQat",
+  "quantization",
   "pError",
   "log2PError",
   "globalPError",
@@ -47,7 +54,8 @@ const KEYS: readonly (keyof CompileOptions)[] = [
 /** Throws BAD_ARGUMENT on an unknown option or a bad `bounds`; the other options are checked where they are used. */
 export function checkOptions(options: CompileOptions): void {
   checkKeys(options, KEYS);
-  const { bounds = "calibrated", artifacts = null, onnxFile = null, signal, onProgress } = options;
+  const { bounds = "calibrated", artifacts = null, onnxFile = null } = options;
+  const { quantization, signal, onProgress } = options;
   check(
     "bounds",
     bounds,
@@ -61,7 +69,20 @@ export function checkOptions(options: CompileOptions): void {
     "a folder or null",
   );
   check("onnxFile", onnxFile, onnxFile === null || typeof onnxFile === "string", "a path or null");
-  for (const key of ["verbose", "showProgram"] as const) {
+  check(
+    "quantization",
+    quantization,
+    quantization === undefined || (typeof quantization === "object" && quantization !== null),
+    "an object",
+  );
+  if (options.importQat === true && quantization !== undefined) {
+    throw new SottoError(
+      "BAD_ARGUMENT",
+      "quantization",
+      "expected importQat or quantization, got both; a model trained with quantization decides these choices itself",
+    );
+  }
+  for (const key of ["verbose", "showProgram", "importQat"] as const) {
     check(
       key,
       options[key],

@@ -12,7 +12,7 @@ import type { CompiledModule } from "../execute/module.ts";
 import type { CompileOptions } from "../options.ts";
 import type { QuantizedModule } from "../quantization/module.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
-import type { ModelOptions } from "./options.ts";
+import { bitsOf, type ModelOptions } from "./options.ts";
 import { writeBytes, type Timings } from "./output.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { readArrays, readBytes } from "./read-array.ts";
@@ -105,15 +105,9 @@ function compileIfPossible(
 }
 
 function settingsOf({ compiler, signal }: ModelOptions): CompileOptions {
-  const { importQat = false, ...settings } = compiler;
-  if (importQat) {
-    throw new SottoError(
-      "BAD_ARGUMENT",
-      "--import-qat",
-      "models from quantization-aware training cannot be imported yet; leave the option out to quantize after training",
-    );
-  }
-  return { ...settings, signal };
+  const { nBits: _, ...settings } = compiler;
+  const nBits = bitsOf(compiler);
+  return { ...settings, ...(nBits === undefined ? {} : { nBits }), signal };
 }
 
 /** Follows the callbacks of a long call on a bar. */

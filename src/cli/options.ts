@@ -4,10 +4,13 @@
  * @module
  */
 import { SottoError } from "../errors.ts";
+import { completeChoices, type QuantizationChoices } from "../quantization/choices.ts";
 import {
   getNBitsDict,
+  getQatNBits,
   getRounding,
   type NBitsOption,
+  type QatNBitsOption,
   type RoundingOption,
 } from "../quantization/bits.ts";
 
@@ -21,11 +24,12 @@ export interface CommonOptions {
 
 /** Options of the compiler; absent ones are the compiler's defaults. */
 export interface CompilerSettings {
-  readonly nBits?: NBitsOption;
+  readonly nBits?: NBitsOption | ModelBits;
   readonly roundingThresholdBits?: RoundingOption;
   readonly pError?: number;
   readonly globalPError?: number;
   readonly importQat?: boolean;
+  readonly quantization?: QuantizationChoices;
 }
 
 /** A model and what it is compiled with. */
@@ -120,7 +124,7 @@ function bad(option: string, expected: string, got: string): SottoError {
 }
 
 /** `--n-bits`: a number, or JSON with op_inputs and op_weights (camelCase is accepted too). */
-export function parseNBits(text: string): NBitsOption {
+export function parseNBits(text: string): NBitsOption | ModelBits {
   const value = parseJson(
     "--n-bits",
     text,
@@ -128,8 +132,37 @@ export function parseNBits(text: string): NBitsOption {
   );
   const option = typeof value === "number" ? value : renameKeys(value, snakeCase);
   // The compiler's own check decides what is valid; until it has passed, the type is a claim.
+  if (isModelBits(option)) return withOption("--n-bits", () => (getQatNBits(option), option));
   const nBits = option as NBitsOption;
   return withOption("--n-bits", () => (getNBitsDict(nBits), nBits));
+}
+
+type ModelBits = Exclude<QatNBitsOption, null | number>;
+
+/** Bits of inputs and outputs alone, all that a quantization-aware model leaves open. */
+function isModelBits(option: unknown): option is ModelBits {
+  if (typeof option !== "object" || option === null) return false;
+  return Object.keys(option).sort().join() === "model_inputs,model_outputs";
+}
+
+/** Bits as the compiler takes them. Throws BAD_ARGUMENT when they are of the other kind of model. */
+export function bitsOf({ nBits, importQat = false }: CompilerSettings): NBitsOption | undefined {
+  if (importQat && (nBits === undefined || typeof nBits === "number" || isModelBits(nBits))) {
+    return getQatNBits(nBits);
+  }
+  if (nBits === undefined || !isModelBits(nBits)) return nBits;
+  const message = "expected op_inputs and op_weights too, unless --import-qat is given";
+  throw new SottoError("BAD_ARGUMENT", "--n-bits", message);
+}
+
+/** `--quantization`: JSON with finer choices (camelCase, or snake_case). */
+export function parseQuantization(text: string): QuantizationChoices {
+  const option = "--quantization";
+  const expected = 'a JSON object such as {"perChannelWeights": true, "calibration": "mse"}';
+  const value = parseJson(option, text, expected);
+  if (typeof value === "number") throw bad(option, expected, text);
+  const choices = renameKeys(value, camelCase) as QuantizationChoices;
+  return withOption(option, () => (completeChoices(choices), choices));
 }
 
 /** `--rounding-threshold-bits`: a number, or JSON with nBits (or n_bits) and method; `none` for no rounding. */

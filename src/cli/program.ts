@@ -12,6 +12,7 @@ import {
   parseMode,
   parseNBits,
   parseProbability,
+  parseQuantization,
   parseRounding,
   type CompilerSettings,
   type Mode,
@@ -26,6 +27,7 @@ interface CollectedModel {
   readonly pError?: number;
   readonly globalPError?: number;
   readonly importQat?: boolean;
+  readonly quantization?: CompilerSettings["quantization"];
 }
 
 /** Options shared by verbs that run, as commander collects them. */
@@ -175,7 +177,11 @@ function addModelOptions(command: Command): Command {
         .argParser(collect)
         .makeOptionMandatory(),
     )
-    .option("--n-bits <bits>", "a number, or JSON with op_inputs and op_weights", parseNBits)
+    .option(
+      "--n-bits <bits>",
+      "a number, or JSON with op_inputs and op_weights (with --import-qat: model_inputs, model_outputs)",
+      parseNBits,
+    )
     .option(
       "--rounding-threshold-bits <bits>",
       "a number, or JSON with nBits and method (exact, approximate, fit)",
@@ -189,7 +195,12 @@ function addModelOptions(command: Command): Command {
     )
     .option(
       "--import-qat",
-      "reserved for models trained with quantization; refused in this version",
+      "the model was trained with quantization (Brevitas, QONNX, QCDQ): use the quantizers it states",
+    )
+    .option(
+      "--quantization <choices>",
+      "JSON with perChannelWeights, calibration, inputSignedness, equalization, biasCorrection",
+      parseQuantization,
     );
 }
 
@@ -220,13 +231,15 @@ function integer(option: string, least: number): (text: string) => number {
 }
 
 function modelOptions(model: string, given: CollectedModel) {
-  const { calibration, nBits, roundingThresholdBits, pError, globalPError, importQat } = given;
+  const { calibration, nBits, roundingThresholdBits, pError, globalPError } = given;
+  const { importQat, quantization } = given;
   const compiler: CompilerSettings = {
     ...(nBits === undefined ? {} : { nBits }),
     ...(roundingThresholdBits === undefined ? {} : { roundingThresholdBits }),
     ...(pError === undefined ? {} : { pError }),
     ...(globalPError === undefined ? {} : { globalPError }),
     ...(importQat === undefined ? {} : { importQat }),
+    ...(quantization === undefined ? {} : { quantization }),
   };
   checkProbabilities(compiler);
   return { model, calibration, compiler };

@@ -13,6 +13,7 @@ export function fuseMatMulAdd(
   { constants, shapes }: Pick<Graph, "constants" | "shapes">,
 ): GraphNode[] {
   const reads = countReads(nodes, outputs);
+  const fixed = constantNames(nodes, constants);
   const products = new Map<string, GraphNode>();
   for (const node of nodes) {
     const [name] = node.outputs;
@@ -25,7 +26,7 @@ export function fuseMatMulAdd(
     const [name, bias] = products.has(left) ? [left, right] : [right, left];
     const product = products.get(name);
     const isSameShape = sameShape(shapes.get(name) ?? [], shapes.get(node.outputs[0]) ?? []);
-    if (!product || !constants.has(bias) || !isSameShape) return node;
+    if (!product || !fixed.has(bias) || !isSameShape) return node;
     absorbed.add(product);
     return {
       ...product,
@@ -36,6 +37,19 @@ export function fuseMatMulAdd(
     };
   });
   return fused.filter((node) => !absorbed.has(node));
+}
+
+/** Constants, and what quantizers make of them. */
+function constantNames(
+  nodes: readonly GraphNode[],
+  constants: Graph["constants"],
+): ReadonlySet<string> {
+  const fixed = new Set(constants.keys());
+  for (const { inputs, outputs } of nodes) {
+    if (!inputs.every((name) => name === "" || fixed.has(name))) continue;
+    for (const name of outputs) fixed.add(name);
+  }
+  return fixed;
 }
 
 /** How often each name is read, by nodes and as a graph output. */

@@ -7,6 +7,7 @@ import { SottoError } from "../errors.ts";
 import { fuseMatMulAdd } from "./fuse.ts";
 import type { AttributeValue, Graph, GraphNode, GraphValue } from "./graph.ts";
 import { findOperator, operatorName, supportedOperators } from "./ops/index.ts";
+import { joinQuantizeDequantize } from "./qcdq.ts";
 import { readModel, type Model, type ModelNode } from "./proto.ts";
 import { inferShapes } from "./shapes.ts";
 import { verify, verifyNames } from "./verify.ts";
@@ -15,7 +16,8 @@ const oldestOpset = 7;
 const newestOpset = 22;
 
 /**
- * Reads an ONNX file into a graph: constants folded, MatMul + Add fused to Gemm, dead nodes dropped, shapes known.
+ * Reads an ONNX file into a graph: constants folded, QuantizeLinear + DequantizeLinear joined to Quant, MatMul + Add
+ * fused to Gemm, dead nodes dropped, shapes known.
  * Throws BAD_MODEL for bytes that are not a valid model, UNSUPPORTED_OPERATOR for what sotto cannot compute.
  */
 export function importOnnx(bytes: Uint8Array): Graph {
@@ -30,8 +32,9 @@ export function importModel(model: Model): Graph {
   checkOperators(live, model.opset);
   const nodes = live.map(readableNode);
   const folded = inferShapes({ ...model, nodes, constants: model.initializers });
-  const fused = fuseMatMulAdd(folded.nodes, model.outputs, folded);
-  const graph = prune(model, { ...folded, nodes: liveNodes(fused, model.outputs) });
+  const joined = joinQuantizeDequantize(folded);
+  const fused = fuseMatMulAdd(joined.nodes, model.outputs, joined);
+  const graph = prune(model, { ...joined, nodes: liveNodes(fused, model.outputs) });
   verify(graph);
   return graph;
 }

@@ -13,7 +13,7 @@ import { bool, sizeOf, tensor, type DType, type Tensor } from "../tensor/tensor.
 
 interface ElementType {
   readonly dtype: DType;
-  /** Bytes of an element. */
+  /** Bytes of an element; less than 1 where several share a byte. */
   readonly width: number;
   /** Reads one element of the raw bytes. */
   readonly read: (view: DataView, at: number) => number;
@@ -31,6 +31,10 @@ const elementTypes: ReadonlyMap<number, ElementType> = new Map<number, ElementTy
   [DataType.FLOAT16, halves(fromFloat16)],
   [DataType.BFLOAT16, halves(fromBfloat16)],
   [DataType.BOOL, element("bool", 1, (view, at) => view.getUint8(at), integers)],
+  [DataType.INT4, packed(4, true)],
+  [DataType.UINT4, packed(4, false)],
+  [DataType.INT2, packed(2, true)],
+  [DataType.UINT2, packed(2, false)],
   [DataType.INT8, element("int64", 1, (view, at) => view.getInt8(at), integers)],
   [DataType.UINT8, element("int64", 1, (view, at) => view.getUint8(at), integers)],
   [DataType.INT16, element("int64", 2, (view, at) => view.getInt16(at, true), integers)],
@@ -51,6 +55,20 @@ function element(
   list: ElementType["list"],
 ): ElementType {
   return { dtype, width, read, list };
+}
+
+/** Integers of a few bits, several to a byte, the first in the lowest bits; the typed list holds the bytes. */
+function packed(bits: number, isSigned: boolean): ElementType {
+  const decode = (byte: number, at: number): number => {
+    const code = (byte >> (at * bits)) & (2 ** bits - 1);
+    return isSigned && code >= 2 ** (bits - 1) ? code - 2 ** bits : code;
+  };
+  const perByte = 8 / bits;
+  const read = (view: DataView, at: number): number =>
+    decode(view.getUint8(Math.floor(at)), (at % 1) * perByte);
+  const list = (proto: TensorProto): readonly number[] =>
+    proto.int32Data.flatMap((byte) => Array.from({ length: perByte }, (_, at) => decode(byte, at)));
+  return element("int64", bits / 8, read, list);
 }
 
 /** A 16-bit float; its typed list holds bit patterns. */
@@ -115,7 +133,10 @@ export function readTensor(proto: TensorProto, where: string): Tensor {
   const shape = proto.dims.map(toInteger);
   const size = sizeOf(shape);
   const raw = proto.rawData;
-  const values = raw.length > 0 ? readRaw(raw, width, read) : list(proto);
+  const stored = raw.length > 0 ? readRaw(raw, width, read) : list(proto);
+  // The last byte of packed elements may be part empty.
+  const hasPadding = width < 1 && stored.length > size && stored.length - size < 1 / width;
+  const values = hasPadding ? stored.slice(0, size) : stored;
   if (shape.some((dim) => dim < 0) || values.length !== size) {
     const expected = `shape [${shape.join(", ")}] needs ${size} elements`;
     throw new SottoError("BAD_MODEL", where, `${expected}, got ${values.length}`);

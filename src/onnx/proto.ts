@@ -4,7 +4,11 @@
  * @module
  */
 import { fromBinary } from "@bufbuild/protobuf";
-import { AttributeProto_AttributeType as AttributeType, ModelProtoSchema } from "onnx-buf";
+import {
+  AttributeProto_AttributeType as AttributeType,
+  ModelProtoSchema,
+  TensorProto_DataType as DataType,
+} from "onnx-buf";
 import type { AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto } from "onnx-buf";
 import { SottoError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -48,7 +52,7 @@ export function readModel(bytes: Uint8Array): Model {
     ),
     inputs: graph.input.filter(({ name }) => !initializers.has(name)).map(readValue),
     outputs: graph.output.map(readValue),
-    nodes: readNodes(graph.node),
+    nodes: readNodes(graph.node).map(withCodeType(typesOf(graph))),
     initializers,
   };
 }
@@ -115,6 +119,36 @@ function readNodes(protos: readonly NodeProto[]): ModelNode[] {
 /** Drops absent operands at the end of a list. */
 function withoutTail(names: readonly string[]): readonly string[] {
   return names.slice(0, names.findLastIndex((name) => name !== "") + 1);
+}
+
+/** Element types as declared, before widening, of initializers, inputs and values of Constant nodes. */
+function typesOf(graph: GraphProto): ReadonlyMap<string, number> {
+  const types = new Map<string, number>();
+  for (const { name, type } of [...graph.input, ...graph.valueInfo]) {
+    if (type?.value.case === "tensorType") types.set(name, type.value.value.elemType);
+  }
+  for (const { name, dataType } of graph.initializer) types.set(name, dataType);
+  for (const { opType, output, attribute } of graph.node) {
+    const value = attribute.find(({ name }) => name === "value")?.t;
+    if (opType === "Constant" && value) types.set(output[0], value.dataType);
+  }
+  return types;
+}
+
+const UNKNOWN_TYPE = -1;
+
+/**
+ * States the element type of a QuantizeLinear's codes in `output_dtype` (an attribute since opset 21): the type of the
+ * zero point decides where codes saturate, and it is lost when integers are widened.
+ */
+function withCodeType(types: ReadonlyMap<string, number>): (node: ModelNode) => ModelNode {
+  return (node) => {
+    const { opType, domain, inputs, attributes } = node;
+    if (opType !== "QuantizeLinear" || domain !== "" || attributes["output_dtype"]) return node;
+    const zeroPoint = inputs.at(2) ?? "";
+    const type = zeroPoint === "" ? DataType.UINT8 : (types.get(zeroPoint) ?? UNKNOWN_TYPE);
+    return { ...node, attributes: { ...attributes, output_dtype: type } };
+  };
 }
 
 function readAttribute(proto: AttributeProto, where: string): AttributeValue | null {

@@ -88,7 +88,8 @@ function inferNode(
       const message = `a result of shape [${shape.join(", ")}] is too large`;
       throw new SottoError("BAD_SHAPE", node.name, message);
     }
-    const isConstant = operands.every((operand) => !operand || operand.value);
+    const isConstant =
+      !operator.isQuantizer && operands.every((operand) => !operand || operand.value);
     const values = isConstant
       ? operator.evaluate(
           operands.map((operand) => operand?.value),

@@ -63,6 +63,31 @@ export function getNBitsDict(nBits: NBitsOption): NBits {
   return resolved;
 }
 
+/** `nBits` of a quantization-aware model: its nodes state all bits but those of inputs and outputs that tables read. */
+export type QatNBitsOption =
+  null | number | { readonly model_inputs: number; readonly model_outputs: number };
+
+/** Resolves `nBits` for a quantization-aware model; null is 8. Throws BAD_ARGUMENT. */
+export function getQatNBits(nBits: QatNBitsOption | undefined): NBits {
+  const given = nBits ?? 8;
+  const keys = typeof given === "object" ? Object.keys(given).sort().join() : "";
+  if (typeof given === "object" && keys !== "model_inputs,model_outputs") {
+    throw new SottoError(
+      "BAD_ARGUMENT",
+      "nBits",
+      `expected a number or an object with model_inputs and model_outputs (the model states all other bits), got ${keys || "nothing"}`,
+    );
+  }
+  const { model_inputs: inputs, model_outputs: outputs } =
+    typeof given === "object" ? given : { model_inputs: given, model_outputs: given };
+  return getNBitsDict({
+    model_inputs: inputs,
+    op_weights: inputs,
+    op_inputs: inputs,
+    model_outputs: outputs,
+  });
+}
+
 function requireBits(where: string, bits: number): void {
   if (!Number.isInteger(bits) || bits < 1 || bits > 16) {
     throw new SottoError(

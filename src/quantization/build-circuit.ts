@@ -2,11 +2,16 @@
  * From a quantized module to a circuit: every operation lowers itself, fused ones as float operations for now.
  * @module
  */
-import type { ConstantOperand, Operand, QuantizedValue } from "./operation.ts";
+import { operatorName } from "../onnx/ops/index.ts";
+import { sameQuantizer } from "./quant-node.ts";
+import type { ConstantOperand, Operand, QuantizedOperation, QuantizedValue } from "./operation.ts";
 import { codeMapOf, floatResult } from "./operation.ts";
 import type { QuantizedModule } from "./module.ts";
 import { CircuitBuilder } from "../circuit/builder.ts";
 import type { Circuit, ValueId } from "../circuit/ir.ts";
+import type { GraphNode } from "../onnx/graph.ts";
+import { scalar } from "../tensor/tensor.ts";
+import { domainOf } from "./domain.ts";
 
 /** Builds the circuit of a module; float operations are still in it. */
 export function buildCircuit(module: QuantizedModule): Circuit {
@@ -29,7 +34,7 @@ export function buildCircuit(module: QuantizedModule): Circuit {
   for (const op of module.operations) {
     const operands = op.node.inputs.map((name) => (name === "" ? undefined : operandOf(name)));
     const result = op.isFused
-      ? floatResult(op, emitFloat(builder, op.node, operands))
+      ? (alreadyQuantized(op, operands) ?? floatResult(op, emitFloat(builder, op.node, operands)))
       : op.rule.lower(builder, op, operands);
     values.set(op.node.outputs[0], result);
   }
@@ -44,17 +49,41 @@ export function buildCircuit(module: QuantizedModule): Circuit {
   return builder.finish(outputs);
 }
 
+/** The operand of a Quant node that is quantized in just this way, such as an input that the client quantizes for it. */
+function alreadyQuantized(
+  { calibrated }: QuantizedOperation,
+  [first]: readonly (Operand<ValueId> | undefined)[],
+): QuantizedValue<ValueId> | null {
+  const { outputQuantizer } = calibrated;
+  if (!outputQuantizer.options.isPrecomputedQat || !first?.value) return null;
+  return sameQuantizer(first.value.quantizer, outputQuantizer) ? first.value : null;
+}
+
 function emitFloat(
   builder: CircuitBuilder,
-  node: { readonly opType: string; readonly name: string; readonly attributes: object },
+  node: GraphNode,
   operands: readonly (Operand<ValueId> | undefined)[],
 ): ValueId {
-  const inputs = operands.flatMap((operand) => (operand?.value ? [operand.value.floats] : []));
+  const domain = domainOf(node);
+  const inputs = operands.flatMap((operand, i) => {
+    if (!operand?.value) return [];
+    const { floats } = operand.value;
+    return [i === 0 && domain ? clampTo(builder, node.name, floats, domain) : floats];
+  });
   const constants = operands.map((operand) => operand && (operand.constant?.values ?? null));
-  const { opType, attributes } = node;
   return builder.emit(
-    { kind: "float", opType, attributes: { ...attributes }, operands: constants },
+    { kind: "float", opType: operatorName(node), attributes: node.attributes, operands: constants },
     inputs,
     node.name,
   );
+}
+
+function clampTo(
+  builder: CircuitBuilder,
+  name: string,
+  x: ValueId,
+  bounds: readonly [number, number],
+): ValueId {
+  const operands = [null, ...bounds.map((bound) => scalar("float64", bound))];
+  return builder.emit({ kind: "float", opType: "Clip", attributes: {}, operands }, [x], name);
 }

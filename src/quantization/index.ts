@@ -8,13 +8,16 @@ export { QuantizedArray, type QuantizedArrayInit } from "./array.ts";
 export {
   type NBits,
   type NBitsOption,
+  type QatNBitsOption,
   type Rounding,
   type RoundingMethod,
   type RoundingOption,
   getNBitsDict,
 } from "./bits.ts";
 export { QuantizedModule } from "./module.ts";
-export { PostTrainingAffineQuantization } from "./post-training.ts";
+export { PostTrainingAffineQuantization, type QuantizationSettings } from "./post-training.ts";
+export { PostTrainingQATImporter } from "./qat-import.ts";
+export { hasAnyQnnLayers } from "./quant-node.ts";
 export {
   type MinMaxStats,
   type QuantizationOptions,

@@ -63,6 +63,8 @@ export interface QuantizedOperation {
   /** Bits of constants that the rule makes itself. */
   readonly weightBits: number;
   readonly rounding: Rounding | null;
+  /** Bits that exact rounding takes off, where power-of-two scales make rounding free of error; overrides `rounding`. */
+  readonly removedBits?: number;
   readonly calibrated: Calibrated;
 }
 
@@ -74,8 +76,11 @@ export interface OperatorRule {
   readonly usesModelOutputBits: boolean;
   /** Axis of the output channels in the constant weights (operand 1), for operators that have such weights. */
   readonly weightAxis?: (attributes: Attributes) => number;
-  /** The float reference of calibration runs in float64 even on float32 rows, as Concrete ML's does. */
-  readonly calibratesInFloat64?: boolean;
+  /** Inputs as the float reference of calibration takes them; element types decide the last bits of ranges. */
+  calibrationInputs?(
+    inputs: readonly (Tensor | undefined)[],
+    attributes: Attributes,
+  ): readonly (Tensor | undefined)[];
   /** Quantizers of values inside the operator, from the calibration data of its inputs. */
   measure?(
     inputs: readonly (Tensor | undefined)[],
@@ -139,6 +144,10 @@ export function roundAccumulator<V>(
   accumulator: V,
   id: string = ACCUMULATOR,
 ): V {
+  if (op.removedBits !== undefined && id === ACCUMULATOR) {
+    const round = { kind: "round", lsbs: op.removedBits, method: "exact" } as const;
+    return target.emit(round, [accumulator], op.node.name);
+  }
   if (op.rounding === null) return accumulator;
   const { nBits, method } = op.rounding;
   const seen = target.intervalOf(accumulator, id);
@@ -173,6 +182,8 @@ export function floatResult<V>(op: QuantizedOperation, floats: V): QuantizedValu
 
 /** Result options are the input options with the result's bits; the codes themselves are always unsigned. */
 function resultQuantizer(op: QuantizedOperation): UniformQuantizer {
+  // A Quant node states its own.
+  if (op.calibrated.outputQuantizer.options.isPrecomputedQat) return op.calibrated.outputQuantizer;
   const { scale, zeroPoint, offset, stats } = op.calibrated.outputQuantizer;
   return new UniformQuantizer(
     {

@@ -2,7 +2,7 @@
  * What a legal quantized module is. A violation is a bug of ours, found before it becomes wrong integers.
  * @module
  */
-import { isElementwise } from "../onnx/ops/index.ts";
+import { isElementwise, operatorName } from "../onnx/ops/index.ts";
 import type { QuantizedModule } from "./module.ts";
 import type { QuantizedOperation } from "./operation.ts";
 import type { UniformQuantizer } from "./quantizer.ts";
@@ -50,7 +50,7 @@ function verifyProducers(
   const count = integerProducers.size;
   require(isFused ? count === 1 : count >= 1, where, `has ${count} integer producers`);
   require(isFused === rule.canFuse(count), where, "is fused against its rule");
-  require(!isFused || isElementwise(node.opType), where, "is fused but not element-wise");
+  require(!isFused || isElementwise(operatorName(node)), where, "is fused but not element-wise");
   for (const name of integerProducers) {
     require(known.has(name), where, `depends on ${name}, which is no tensor of integers`);
   }
@@ -58,8 +58,9 @@ function verifyProducers(
 
 function verifyCalibration(op: QuantizedOperation, where: string): void {
   const { outputQuantizer, accumulators } = op.calibrated;
-  verifyQuantizer(outputQuantizer, where, { perOutput: op.isGraphOutput });
-  require(outputQuantizer.options.nBits === op.outputBits, where, "has results of other bits");
+  const { isPrecomputedQat, nBits } = outputQuantizer.options;
+  verifyQuantizer(outputQuantizer, where, { perOutput: op.isGraphOutput || isPrecomputedQat });
+  require(isPrecomputedQat || nBits === op.outputBits, where, "has results of other bits");
   for (const [name, { lo, hi }] of accumulators) {
     const isInterval = Number.isInteger(lo) && Number.isInteger(hi) && lo <= hi;
     require(isInterval, where, `has its ${name} in [${lo}, ${hi}]`);

@@ -36,7 +36,7 @@ function checkBrevitas(nodes: readonly TorchNode[]): void {
   );
   if (!node) return;
   const message =
-    "the model has Brevitas layers, which hold their own quantizers; use compileBrevitasQatModel";
+    "the model has Brevitas layers, which hold their own quantizers; export it to ONNX with Brevitas and use compileBrevitasQatModel";
   throw new SottoError("BAD_ARGUMENT", shortName(node), message);
 }
 

@@ -46,7 +46,11 @@ export interface GoldenOp {
 
 export interface Golden {
   readonly match: string;
-  readonly n_bits: NBitsOption;
+  readonly n_bits:
+    NBitsOption | null | { readonly model_inputs: number; readonly model_outputs: number };
+  /** The dictionary that `n_bits` stands for. */
+  readonly n_bits_resolved: NBitsOption;
+  readonly import_qat: boolean;
   readonly rounding_threshold_bits: null | number | { n_bits: number; method: string };
   readonly input_quantizers: readonly GoldenQuantizer[];
   readonly output_quantizers: readonly GoldenQuantizer[];
@@ -58,7 +62,7 @@ export interface Golden {
     readonly quantized_outputs_crc32: readonly string[];
     readonly predictions?: readonly number[];
   };
-  readonly metrics: { readonly accuracy?: number };
+  readonly metrics: { readonly accuracy?: number; readonly rmse_vs_float?: readonly number[] };
   readonly weights: readonly GoldenWeights[];
   readonly ops: readonly GoldenOp[];
   readonly compile: {

@@ -18,9 +18,16 @@ import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
 import * as softmax from "./softmax.ts";
 import * as trigonometric from "./trigonometric.ts";
+import {
+  BipolarQuant,
+  BrevitasQuant,
+  DequantizeLinear,
+  QonnxQuant,
+  QuantizeLinear,
+} from "./quantization.ts";
 import type { Operator } from "./operator.ts";
 
-/** The families: each exports its operators, and nothing else, by their ONNX names. */
+/** The families: operators by their ONNX names; the dialects of quantization-aware models name their domains. */
 export const operatorFamilies: Readonly<Record<string, Readonly<Record<string, Operator>>>> = {
   arithmetic,
   activations,
@@ -36,6 +43,17 @@ export const operatorFamilies: Readonly<Record<string, Readonly<Record<string, O
   indexing,
   resize,
   generators,
+  quantization: {
+    DequantizeLinear,
+    QuantizeLinear,
+    "finn.custom_op.general.BipolarQuant": BipolarQuant,
+    "finn.custom_op.general.Quant": QonnxQuant,
+    "onnx.brevitas.BipolarQuant": BipolarQuant,
+    "onnx.brevitas.Quant": BrevitasQuant,
+    "qonnx.custom_op.general.BipolarQuant": BipolarQuant,
+    "qonnx.custom_op.general.IntQuant": QonnxQuant,
+    "qonnx.custom_op.general.Quant": QonnxQuant,
+  },
 };
 
 /** Operators by name; those of a domain other than ai.onnx are named `domain.Operator`. */
@@ -80,6 +98,11 @@ export function operatorOf(use: OperatorUse): Operator {
 /** True if each output element of the operator depends only on the elements at its place in the inputs. */
 export function isElementwise(opType: string): boolean {
   return operators.get(opType)?.elementwise ?? false;
+}
+
+/** True if the operator says how values are quantized, by its name. */
+export function isQuantizer(name: string): boolean {
+  return operators.get(name)?.isQuantizer ?? false;
 }
 
 /** Checks a node's number of inputs and outputs. */

@@ -53,6 +53,11 @@ export interface OperatorDeclaration<A extends AttributeSpecs> {
   readonly attributes: A;
   /** Each output element depends only on the elements at its place in the inputs. Default: false. */
   readonly elementwise?: boolean;
+  /**
+   * It says how values are quantized. On a constant it is kept when the rest is folded, because quantization reads its
+   * operands. Default: false.
+   */
+  readonly isQuantizer?: boolean;
   shape(inputs: readonly (Operand | undefined)[], attributes: AttributesOf<A>): readonly Shape[];
   evaluate(inputs: readonly (Tensor | undefined)[], attributes: AttributesOf<A>): readonly Tensor[];
   /** The value where it follows from the inputs' shapes alone; undefined where it does not. */
@@ -73,6 +78,7 @@ export interface Operator {
   readonly since: number;
   readonly attributes: AttributeSpecs;
   readonly elementwise: boolean;
+  readonly isQuantizer: boolean;
   shape(inputs: readonly (Operand | undefined)[], attributes: Attributes): readonly Shape[];
   evaluate(inputs: readonly (Tensor | undefined)[], attributes: Attributes): readonly Tensor[];
   fold(
@@ -91,7 +97,7 @@ export interface Operator {
 export function defineOperator<A extends AttributeSpecs>(
   declaration: OperatorDeclaration<A>,
 ): Operator {
-  const { attributes: specs, elementwise = false } = declaration;
+  const { attributes: specs, elementwise = false, isQuantizer = false } = declaration;
   const decode = (attributes: Attributes): AttributesOf<A> =>
     decodeAttributes(specs, attributes) as AttributesOf<A>;
   return {
@@ -101,6 +107,7 @@ export function defineOperator<A extends AttributeSpecs>(
     since: declaration.since,
     attributes: specs,
     elementwise,
+    isQuantizer,
     shape: (inputs, attributes) => declaration.shape(inputs, decode(attributes)),
     evaluate: (inputs, attributes) => declaration.evaluate(inputs, decode(attributes)),
     fold: (inputs, attributes) => declaration.fold?.(inputs, decode(attributes)),

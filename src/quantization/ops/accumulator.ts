@@ -5,6 +5,7 @@
  */
 import type { Target } from "../../circuit/builder.ts";
 import { SottoError } from "../../errors.ts";
+import type { Attributes } from "../../onnx/graph.ts";
 import type { PerChannel } from "../../tensor/codes.ts";
 import { combine } from "../../tensor/elementwise.ts";
 import { expand } from "../../tensor/strided.ts";
@@ -79,12 +80,14 @@ export interface Accumulator<V> {
   readonly zeroPoint: Tensor<"float64">;
   /** Raw float bias in the same shape; null without bias. */
   readonly bias: Tensor | null;
+  /** The bias as quantized; where a Quant node gives it the accumulator's scale, its integers are added instead. */
+  readonly quantizedBias?: QuantizedArray | null;
 }
 
 export function finish<V>(
   target: Target<V>,
   op: QuantizedOperation,
-  { value, scale, zeroPoint, bias }: Accumulator<V>,
+  { value, scale, zeroPoint, bias, quantizedBias }: Accumulator<V>,
 ): QuantizedValue<V> {
   if (op.isGraphOutput) {
     // The client divides the bias out: the raw accumulator is the answer.
@@ -96,12 +99,43 @@ export function finish<V>(
       accumulatorQuantizer(op, { scale, zeroPoint: shifted, offset: 0 }),
     );
   }
-  const rounded = roundAccumulator(target, op, value);
   const name = op.node.name;
+  const by = bias && quantizedBias ? integerBias(op, quantizedBias, scale, bias.shape) : null;
+  const sum = by === null ? value : target.emit({ kind: "shift", by }, [value], name);
+  const rounded = roundAccumulator(target, op, sum);
   const floats = target.emit({ kind: "dequantize", scale, zeroPoint }, [rounded], name);
-  if (bias === null) return floatResult(op, floats);
+  if (bias === null || by !== null) return floatResult(op, floats);
   const add = { kind: "float", opType: "Add", attributes: {}, operands: [null, bias] } as const;
   return floatResult(op, target.emit(add, [floats], name));
+}
+
+/** Integers of a bias under a Quant node; null without one. Throws BAD_MODEL unless it has the accumulator's scale. */
+function integerBias(
+  op: QuantizedOperation,
+  { qvalues, quantizer }: QuantizedArray,
+  scale: PerChannel,
+  shape: readonly number[],
+): Tensor<"int64"> | null {
+  if (!quantizer.options.isPrecomputedQat) return null;
+  const [step, expected] = [quantizer.scale, scale].map((value) =>
+    typeof value === "number" ? float64([], [value]) : float64([value.data.length], value.data),
+  );
+  const deviation = combine(step, expected, (a, b) => (isClose(a, b) ? 0 : 1));
+  if (deviation.data.includes(1)) {
+    throw new SottoError(
+      "BAD_MODEL",
+      op.node.name,
+      `expected a bias whose scale is that of the inputs times that of the weights, ${expected.data[0]}, got ${step.data[0]}; quantize the bias with that scale, or leave it a float`,
+    );
+  }
+  const { zeroPoint } = quantizer;
+  const zero = typeof zeroPoint === "number" ? float64([], [zeroPoint]) : zeroPoint;
+  return int64(shape, combine(toFloat64(qvalues), zero, (q, z) => q - z).data);
+}
+
+/** numpy's `isclose` with its default tolerances. */
+function isClose(a: number, b: number): boolean {
+  return Math.abs(a - b) <= 1e-8 + 1e-5 * Math.abs(b);
 }
 
 /** `zeroPoint - bias / scale`; a float32 bias is divided in float32. */
@@ -143,3 +177,13 @@ export function zeroPointOf(
 
 /** Linear operators are never part of a table. */
 export const linear = { canFuse: (): boolean => false, usesModelOutputBits: false } as const;
+
+/** Float64, but where there is padding the image is rounded to float32 first: Concrete ML pads in an array of that type. */
+export function paddedInFloat32(
+  [image, ...others]: readonly (Tensor | undefined)[],
+  { pads }: Attributes,
+): readonly (Tensor | undefined)[] {
+  const isPadded = Array.isArray(pads) && pads.some((pad) => pad !== 0);
+  const padded = image && isPadded ? cast(image, "float32") : image;
+  return [padded, ...others].map((input) => input && cast(input, "float64"));
+}

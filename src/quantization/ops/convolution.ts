@@ -15,7 +15,14 @@ import {
   requireConstant,
   requireVariable,
 } from "../operation.ts";
-import { accumulatorScale, centredWeights, finish, linear, zeroPointOf } from "./accumulator.ts";
+import {
+  accumulatorScale,
+  centredWeights,
+  finish,
+  linear,
+  paddedInFloat32,
+  zeroPointOf,
+} from "./accumulator.ts";
 import { scalarZeroPoint } from "./integers.ts";
 import { emitMove } from "./movement.ts";
 
@@ -37,7 +44,7 @@ export function convGeometry(attributes: Attributes, spatial: number): ConvGeome
 export const Conv: OperatorRule = {
   ...linear,
   weightAxis: () => 0,
-  calibratesInFloat64: true,
+  calibrationInputs: paddedInFloat32,
   lower(target, op, operands) {
     const input = prepareInput(target, op, requireVariable(op, operands[0], "the image"));
     const quantized = requireConstant(op, operands[1], "the kernel");
@@ -65,6 +72,7 @@ export const Conv: OperatorRule = {
         perChannel,
       ),
       bias: channelBias(op, operands[2], perChannel),
+      quantizedBias: operands[2]?.constant?.quantized ?? null,
     });
   },
 };
@@ -84,7 +92,7 @@ function channelBias<V>(
  */
 export const ConvTranspose: OperatorRule = {
   ...linear,
-  calibratesInFloat64: true,
+  calibrationInputs: paddedInFloat32,
   lower(target, op, operands) {
     const { name } = op.node;
     const input = prepareInput(target, op, requireVariable(op, operands[0], "the image"));
@@ -126,6 +134,7 @@ export const ConvTranspose: OperatorRule = {
         perChannel,
       ),
       bias: channelBias(op, operands[2], perChannel),
+      quantizedBias: operands[2]?.constant?.quantized ?? null,
     });
   },
 };

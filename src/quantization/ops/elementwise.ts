@@ -21,6 +21,9 @@ export const univariate: OperatorRule = {
 /** Share of values, in percent, that a batch normalization's quantizer leaves out at either end. */
 const TAIL = 0.1;
 
+/** A quantizer of a quantization-aware model, in any of its dialects; its inputs count as results (model_outputs). */
+export const Quant: OperatorRule = { ...univariate, usesModelOutputBits: true };
+
 /**
  * A table per channel. Channels may differ widely in range while they share one quantizer, so that the extreme values
  * of a normalization by channel are left out of its range.

@@ -4,10 +4,11 @@
  */
 import { SottoError } from "../../errors.ts";
 import type { GraphNode } from "../../onnx/graph.ts";
+import { isQuantizer, operatorName } from "../../onnx/ops/index.ts";
 import type { OperatorRule } from "../operation.ts";
 import * as binary from "./binary.ts";
 import * as convolution from "./convolution.ts";
-import { BatchNormalization, univariate } from "./elementwise.ts";
+import { BatchNormalization, Quant, univariate } from "./elementwise.ts";
 import * as linear from "./linear.ts";
 import * as movement from "./movement.ts";
 import * as pooling from "./pooling.ts";
@@ -38,7 +39,8 @@ function isRule(member: unknown): member is OperatorRule {
 
 /** The rule of a node's operator. Throws UNSUPPORTED_OPERATOR. */
 export function ruleOf(node: GraphNode): OperatorRule {
-  const rule = operatorRules.get(node.opType);
+  const name = operatorName(node);
+  const rule = isQuantizer(name) ? Quant : operatorRules.get(name);
   if (rule) return rule;
   throw new SottoError(
     "UNSUPPORTED_OPERATOR",

@@ -53,6 +53,7 @@ function lowerStackedProduct<V>(
     scale: accumulatorScale(op, input.quantizer, quantized, -1, []),
     zeroPoint: reshape(shifts, [...leading, ...sums.shape]),
     bias: operands[2] ? requireConstant(op, operands[2], "the bias").values : null,
+    quantizedBias: operands[2]?.constant?.quantized ?? null,
   });
 }
 
@@ -97,6 +98,7 @@ function lowerProduct<V>(
       perColumn,
     ),
     bias: operands[2] ? requireConstant(op, operands[2], "the bias").values : null,
+    quantizedBias: operands[2]?.constant?.quantized ?? null,
   });
 }
 

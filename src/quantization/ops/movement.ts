@@ -6,7 +6,7 @@
 import type { Target } from "../../circuit/builder.ts";
 import { SottoError } from "../../errors.ts";
 import { evaluateNode } from "../../onnx/evaluate.ts";
-import { type Tensor, float64, int64, sizeOf } from "../../tensor/tensor.ts";
+import { type Tensor, cast, float64, int64, sizeOf } from "../../tensor/tensor.ts";
 import {
   type Operand,
   type OperatorRule,
@@ -126,7 +126,11 @@ export const Tile: OperatorRule = movement;
 export const Transpose: OperatorRule = movement;
 export const Unsqueeze: OperatorRule = movement;
 export const Gather: OperatorRule = selection;
-export const Pad: OperatorRule = selection;
+/** Concrete ML pads calibration data in float32, and so rounds them. */
+export const Pad: OperatorRule = {
+  ...selection,
+  calibrationInputs: ([x, ...others]) => [x && cast(x, "float32"), ...others],
+};
 export const Slice: OperatorRule = selection;
 
 /** Joins tensors; those of unlike scales are first brought to one quantizer that covers them all. */

@@ -16,6 +16,7 @@ import {
   roundAccumulator,
 } from "../operation.ts";
 import { floatOp, larger, scalarZeroPoint } from "./integers.ts";
+import { paddedInFloat32 } from "./accumulator.ts";
 import { emitMove } from "./movement.ts";
 
 const unfused = { canFuse: (): boolean => false, usesModelOutputBits: false } as const;
@@ -55,6 +56,7 @@ function ones(shape: readonly number[]): ReturnType<typeof float64> {
  */
 export const AveragePool: OperatorRule = {
   ...unfused,
+  calibrationInputs: paddedInFloat32,
   lower(target, op, operands) {
     const { name } = op.node;
     const input = prepareInput(target, op, requireVariable(op, operands[0], "the image"));
@@ -103,9 +105,13 @@ function reciprocals(
   return float64([1, 1, ...positions], data);
 }
 
-/** Maxima along one axis after the other: a window of k taps along an axis costs k - 1 tables per result. */
+/**
+ * Maxima along one axis after the other: a window of k taps along an axis costs k - 1 tables per result. The padding is the
+ * lowest code, which never wins, as ONNX has it; Concrete ML pads with zeros, which win over negative values.
+ */
 export const MaxPool: OperatorRule = {
   ...unfused,
+  calibrationInputs: paddedInFloat32,
   lower(target, op, operands) {
     const input = prepareInput(target, op, requireVariable(op, operands[0], "the image"));
     const window = poolWindow(op, target.shapeOf(input.codes));
@@ -114,7 +120,7 @@ export const MaxPool: OperatorRule = {
     window.kernel.forEach((_, axis) => {
       const taps = tapsAlong(target, op.node.name, codes, {
         window: alongAxis(window, axis),
-        fill: Math.trunc(zeroPoint),
+        fill: input.quantizer.codeRange[0],
       });
       codes = tournament(taps, (a, b) => larger(target, op.node.name, a, b));
     });

@@ -1,0 +1,258 @@
+/**
+ * The walk that post-training quantization and the import of quantization-aware models share: calibration rows run through
+ * the graph, node by node, and fix every quantizer. What differs between the two is a `ConversionMethod`.
+ * @module
+ */
+import type { Interval } from "../circuit/interval.ts";
+import { type Target, eagerTarget } from "../circuit/builder.ts";
+import { SottoError } from "../errors.ts";
+import { evaluateNode } from "../onnx/evaluate.ts";
+import type { Graph, GraphNode } from "../onnx/graph.ts";
+import { type Tensor, cast } from "../tensor/tensor.ts";
+import type { QuantizedArray } from "./array.ts";
+import type { NBits, Rounding } from "./bits.ts";
+import { checkRows } from "./check.ts";
+import { foldConstant, weightAxes } from "./constants.ts";
+import { intoDomain } from "./domain.ts";
+import { quantizeInputs } from "./input-quantizers.ts";
+import { QuantizedModule } from "./module.ts";
+import {
+  type ConstantOperand,
+  type Operand,
+  type QuantizedOperation,
+  type QuantizedValue,
+  floatResult,
+} from "./operation.ts";
+import { ruleOf } from "./ops/index.ts";
+import { removeLowBits } from "./power-of-two.ts";
+import { isQuantNode, quantizerOf } from "./quant-node.ts";
+import { type QuantizationOptions, UniformQuantizer, measureStats } from "./quantizer.ts";
+
+/** Calibration data of a tensor, and the quantizer that its producer gave it; null for graph inputs. */
+interface Flow {
+  readonly data: Tensor;
+  readonly quantizer: UniformQuantizer | null;
+}
+
+/** What is particular to a way of quantizing. */
+export interface ConversionMethod {
+  readonly nBits: NBits;
+  readonly rounding: Rounding | null;
+  /** Codes of a float constant; `axis` is that of the output channels where it is the weights of linear operators. */
+  quantizeConstant(values: Tensor, axis: number | undefined): QuantizedArray;
+  /** How a node quantizes its variable inputs, given their calibration data. */
+  inputOptions(nBits: number, data: readonly Tensor[]): QuantizationOptions;
+  /** What the next node is calibrated on. */
+  passOn(result: QuantizedValue<Tensor>, raw: Tensor): Tensor;
+}
+
+/** A module, and which tensors carry on the codes of which others: results of operators that only move codes. */
+export interface Conversion {
+  readonly module: QuantizedModule;
+  readonly movedFrom: ReadonlyMap<string, string>;
+}
+
+/** Quantizes a graph. Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE, BAD_VALUE, BAD_MODEL or UNSUPPORTED_OPERATOR. */
+export function convert(
+  graph: Graph,
+  method: ConversionMethod,
+  calibration: readonly Tensor[],
+): Conversion {
+  checkRows(graph, calibration, "calibration");
+  const walk = new Walk(graph, method, calibration);
+  const calibrated = graph.nodes.flatMap((node) => walk.visit(node) ?? []);
+  const rounded = removeLowBits(calibrated, walk.constants);
+  const { operations, quantizers } = quantizeInputs(graph, rounded, calibration, method.nBits);
+  const module = new QuantizedModule({
+    graph,
+    nBits: method.nBits,
+    rounding: method.rounding,
+    operations,
+    constants: walk.constants,
+    inputQuantizers: quantizers,
+    outputQuantizers: graph.outputs.map(({ name }) => outputQuantizerOf(name, operations)),
+    calibration,
+  });
+  return { module, movedFrom: walk.movedFrom };
+}
+
+/** The state of one pass over the nodes. */
+class Walk {
+  readonly #graph: Graph;
+  readonly #method: ConversionMethod;
+  readonly #flows = new Map<string, Flow>();
+  readonly #producers = new Map<string, ReadonlySet<string>>();
+  readonly #constants = new Map<string, ConstantOperand>();
+  readonly #movedFrom = new Map<string, string>();
+
+  constructor(graph: Graph, method: ConversionMethod, calibration: readonly Tensor[]) {
+    this.#graph = graph;
+    this.#method = method;
+    graph.inputs.forEach(({ name }, i) => {
+      this.#flows.set(name, { data: calibration[i], quantizer: null });
+      this.#producers.set(name, new Set([name]));
+    });
+    this.#quantizeConstants();
+  }
+
+  get constants(): ReadonlyMap<string, ConstantOperand> {
+    return this.#constants;
+  }
+
+  get movedFrom(): ReadonlyMap<string, string> {
+    return this.#movedFrom;
+  }
+
+  /** Float constants get codes; tensors of integers (shapes, axes) stay as they are. */
+  #quantizeConstants(): void {
+    const used = new Set(this.#graph.nodes.flatMap(({ inputs }) => inputs));
+    const axes = weightAxes(this.#graph);
+    for (const [name, values] of this.#graph.constants) {
+      if (used.has(name)) this.#constants.set(name, this.#constant(values, axes.get(name)));
+    }
+  }
+
+  #constant(values: Tensor, axis?: number): ConstantOperand {
+    return {
+      values,
+      quantized: isFloatType(values) ? this.#method.quantizeConstant(values, axis) : null,
+    };
+  }
+
+  /** Calibrates a node, or folds it and returns null when all its operands are constants. */
+  visit(node: GraphNode): QuantizedOperation | null {
+    const names = node.inputs.filter((name) => name !== "");
+    if (names.length > 0 && names.every((name) => this.#constants.has(name))) {
+      const folded = foldConstant(node, this.#constants, (values) => this.#constant(values));
+      this.#constants.set(node.outputs[0], folded);
+      return null;
+    }
+    return this.#calibrate(node, names);
+  }
+
+  #calibrate(node: GraphNode, names: readonly string[]): QuantizedOperation {
+    const { nBits, rounding } = this.#method;
+    const rule = ruleOf(node);
+    const integerProducers = new Set(
+      names.flatMap((name) => [...(this.#producers.get(name) ?? [])]),
+    );
+    const isFused = rule.canFuse(integerProducers.size);
+    const inputOptions = this.#method.inputOptions(
+      rule.usesModelOutputBits ? nBits.model_outputs : nBits.op_inputs,
+      names.flatMap((name) => this.#flows.get(name)?.data ?? []),
+    );
+    const values = node.inputs.map((name) =>
+      name === "" ? undefined : (this.#constants.get(name)?.values ?? this.#flow(name).data),
+    );
+    const inputs = intoDomain(node, values);
+    const [raw] = evaluateNode(node, rule.calibrationInputs?.(inputs, node.attributes) ?? inputs);
+    const floats = isFloatType(raw) ? raw : cast(raw, "float64"); // truth values and indices
+    const [output] = node.outputs;
+    const isGraphOutput = this.#graph.outputs.some(({ name }) => name === output);
+    const base = {
+      node,
+      rule,
+      integerProducers,
+      isFused,
+      isGraphOutput,
+      inputOptions,
+      outputBits: nBits.model_outputs,
+      weightBits: nBits.op_weights,
+      rounding,
+    };
+    const trimmed = rule.trim?.(floats, values) ?? floats;
+    const floatQuantizer = this.#resultQuantizer(node, trimmed);
+    const accumulators = new Map<string, Interval>();
+    const target = eagerTarget((interval, id) => accumulators.set(id, interval));
+    const inner = rule.measure?.(values, nBits) ?? new Map<string, UniformQuantizer>();
+    const draft = { ...base, calibrated: { outputQuantizer: floatQuantizer, accumulators, inner } };
+    const operands = node.inputs.map((name) =>
+      name === "" ? undefined : this.#operand(name, inputOptions),
+    );
+    const result = lowerNode(target, draft, operands, trimmed);
+    const moved = operands.findIndex((operand) => operand?.value?.quantizer === result.quantizer);
+    if (moved >= 0) this.#movedFrom.set(output, node.inputs[moved]);
+    this.#flows.set(output, {
+      data: this.#method.passOn(result, trimmed),
+      quantizer: result.quantizer,
+    });
+    this.#producers.set(output, isFused ? integerProducers : new Set([output]));
+    const isStated = floatQuantizer.options.isPrecomputedQat;
+    const outputQuantizer =
+      isGraphOutput && !isStated
+        ? plainQuantizer(result.quantizer, nBits.model_outputs)
+        : floatQuantizer;
+    return { ...base, calibrated: { outputQuantizer, accumulators, inner } };
+  }
+
+  /**
+   * Quantizer of a node's float result: unsigned, `model_outputs` bits. A Quant node states its own; Identity hands its
+   * input's on if it has codes.
+   */
+  #resultQuantizer(node: GraphNode, raw: Tensor): UniformQuantizer {
+    const stats = measureStats(raw);
+    if (isQuantNode(node)) {
+      return quantizerOf(node, (name) => this.#constants.get(name)?.values, stats);
+    }
+    const nBits = this.#method.nBits.model_outputs;
+    const inherited =
+      node.opType === "Identity" ? this.#flows.get(node.inputs[0])?.quantizer : null;
+    if (typeof inherited?.zeroPoint === "number") {
+      const { scale, zeroPoint, offset } = inherited;
+      return new UniformQuantizer({ nBits, scale, zeroPoint, offset }, stats);
+    }
+    const { rmin, rmax } = stats;
+    return new UniformQuantizer({ nBits, rmin, rmax }, stats);
+  }
+
+  #operand(name: string, inputOptions: QuantizationOptions): Operand<Tensor> {
+    const constant = this.#constants.get(name);
+    if (constant) return { constant, value: null };
+    const { data, quantizer } = this.#flow(name);
+    const stats = measureStats(data);
+    const { rmin, rmax } = stats;
+    const own = quantizer ?? new UniformQuantizer({ ...inputOptions, rmin, rmax }, stats);
+    return { constant: null, value: { floats: data, codes: null, quantizer: own } };
+  }
+
+  #flow(name: string): Flow {
+    const flow = this.#flows.get(name);
+    if (flow) return flow;
+    const message = "expected a tensor that an earlier node or input defines";
+    throw new SottoError("BAD_MODEL", name, message);
+  }
+}
+
+function isFloatType({ dtype }: Tensor): boolean {
+  return dtype === "float32" || dtype === "float64";
+}
+
+function lowerNode(
+  target: Target<Tensor>,
+  op: QuantizedOperation,
+  operands: readonly (Operand<Tensor> | undefined)[],
+  raw: Tensor,
+): QuantizedValue<Tensor> {
+  return op.isFused ? floatResult(op, raw) : op.rule.lower(target, op, operands);
+}
+
+/** The same parameters without the options: output codes are read as plain unsigned ones. */
+function plainQuantizer(
+  { scale, zeroPoint, offset, stats }: UniformQuantizer,
+  nBits: number,
+): UniformQuantizer {
+  return new UniformQuantizer({ nBits, scale, zeroPoint, offset }, stats);
+}
+
+function outputQuantizerOf(
+  name: string,
+  operations: readonly QuantizedOperation[],
+): UniformQuantizer {
+  const producer = operations.find(({ node }) => node.outputs[0] === name);
+  if (!producer) {
+    throw new SottoError("BAD_MODEL", name, "expected a graph output that a node computes");
+  }
+  const { outputQuantizer } = producer.calibrated;
+  const isStated = outputQuantizer.options.isPrecomputedQat;
+  return isStated ? plainQuantizer(outputQuantizer, producer.outputBits) : outputQuantizer;
+}

@@ -1,0 +1,64 @@
+/**
+ * How the client quantizes the model's inputs. A Quant node or a linear operator that reads an input decides, so that no
+ * table is needed; an input that some other table reads first keeps `model_inputs` bits.
+ * @module
+ */
+import type { Graph } from "../onnx/graph.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { NBits } from "./bits.ts";
+import type { QuantizedOperation } from "./operation.ts";
+import { isQuantNode, isUniform } from "./quant-node.ts";
+import { UniformQuantizer, measureStats, quantizationOptions } from "./quantizer.ts";
+
+/** One quantizer per graph input, and the operations with the options of an input's Quant node where one decides. */
+export function quantizeInputs(
+  graph: Graph,
+  operations: readonly QuantizedOperation[],
+  calibration: readonly Tensor[],
+  nBits: NBits,
+): {
+  readonly operations: readonly QuantizedOperation[];
+  readonly quantizers: readonly UniformQuantizer[];
+} {
+  let known = operations;
+  const quantizers = graph.inputs.map(({ name }, i) => {
+    const readers = known.filter(({ integerProducers }) => integerProducers.has(name));
+    const stated = statedQuantizer(readers);
+    if (stated === null) return ownQuantizer(readers, calibration[i], nBits);
+    known = known.map((op) =>
+      op.integerProducers.has(name) && !op.isFused ? { ...op, inputOptions: stated.options } : op,
+    );
+    return stated;
+  });
+  return { operations: known, quantizers };
+}
+
+/** The quantizer of the only Quant node that reads the input; null when there is none or a table must read it anyway. */
+function statedQuantizer(readers: readonly QuantizedOperation[]): UniformQuantizer | null {
+  const fused = readers.filter(({ isFused }) => isFused);
+  const [quant, ...others] = fused;
+  if (quant === undefined || others.length > 0) return null;
+  const { outputQuantizer } = quant.calibrated;
+  const isUsable =
+    isQuantNode(quant.node) &&
+    isUniform(quant.node) &&
+    typeof outputQuantizer.scale === "number" &&
+    typeof outputQuantizer.zeroPoint === "number";
+  return isUsable ? outputQuantizer : null;
+}
+
+/** The options of the first operator that reads codes, or `model_inputs` bits, signed, where a table reads the input. */
+function ownQuantizer(
+  readers: readonly QuantizedOperation[],
+  data: Tensor,
+  nBits: NBits,
+): UniformQuantizer {
+  const first = readers.find(({ isFused }) => !isFused);
+  const hasTable = readers.some(({ isFused }) => isFused);
+  const options =
+    first === undefined || hasTable
+      ? quantizationOptions({ nBits: nBits.model_inputs, isSigned: true })
+      : first.inputOptions;
+  const stats = measureStats(data);
+  return new UniformQuantizer({ ...options, rmin: stats.rmin, rmax: stats.rmax }, stats);
+}
