@@ -70,20 +70,9 @@ export const elementwise: Readonly<Record<string, Rule>> = {
     call.emit("HardSigmoid", [input(call)], { alpha: 1 / 6, beta: 0.5 }),
   "hardswish.default": unary("HardSwish"),
   "softplus.default": softplus,
-  "hardshrink.default": (call) =>
-    call.emit("Shrink", [input(call)], { bias: 0, lambd: call.number("lambd", 0.5) }),
-  "softshrink.default": (call) => {
-    const lambd = call.number("lambd", 0.5);
-    return call.emit("Shrink", [input(call)], { bias: lambd, lambd });
-  },
-  "threshold.default": (call) => {
-    const dtype = call.resultDType();
-    const isAbove = call.emit("Greater", [
-      input(call),
-      call.scalar(dtype, call.number("threshold")),
-    ]);
-    return call.emit("Where", [isAbove, input(call), call.scalar(dtype, call.number("value"))]);
-  },
+  "hardshrink.default": hardshrink,
+  "softshrink.default": softshrink,
+  "threshold.default": threshold,
   "log_sigmoid.default": (call) => call.emit("Log", [call.emit("Sigmoid", [input(call)])]),
   "log_sigmoid_forward.default": (call) => [
     call.emit("Log", [call.emit("Sigmoid", [input(call)])]),
@@ -135,6 +124,41 @@ function softplus(call: Call): string {
   const factor = call.scalar(call.resultDType(), beta);
   const scaled = call.emit("Softplus", [call.emit("Mul", [input(call), factor])]);
   return call.emit("Div", [scaled, factor]);
+}
+
+/** x where it is outside of [-lambd, lambd], else 0. */
+function hardshrink(call: Call): string {
+  const x = input(call);
+  const [lambd, minus, zero] = shrinkage(call);
+  const isOutside = call.emit("Or", [
+    call.emit("Greater", [x, lambd]),
+    call.emit("Less", [x, minus]),
+  ]);
+  return call.emit("Where", [isOutside, x, zero]);
+}
+
+/** x moved toward 0 by lambd, and 0 within [-lambd, lambd]. */
+function softshrink(call: Call): string {
+  const x = input(call);
+  const [lambd, minus, zero] = shrinkage(call);
+  const above = [call.emit("Greater", [x, lambd]), call.emit("Sub", [x, lambd]), zero];
+  const below = [call.emit("Less", [x, minus]), call.emit("Add", [x, lambd]), zero];
+  return call.emit("Add", [call.emit("Where", above), call.emit("Where", below)]);
+}
+
+function shrinkage(call: Call): [string, string, string] {
+  const lambd = call.number("lambd", 0.5);
+  const dtype = call.resultDType();
+  return [call.scalar(dtype, lambd), call.scalar(dtype, -lambd), call.scalar(dtype, 0)];
+}
+
+/** x where it is above the threshold, else a fixed value. */
+function threshold(call: Call): string {
+  const [limit, value] = [call.number("threshold"), call.number("value")];
+  if (limit === 0 && value === 0) return call.emit("Relu", [input(call)]);
+  const dtype = call.resultDType();
+  const isAbove = call.emit("Greater", [input(call), call.scalar(dtype, limit)]);
+  return call.emit("Where", [isAbove, input(call), call.scalar(dtype, value)]);
 }
 
 /** One slope for all, or one per channel (axis 1). */

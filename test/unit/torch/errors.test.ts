@@ -137,10 +137,9 @@ describe("archives", () => {
 });
 
 describe("pickles", () => {
-  const call = (module: string, name: string, argument: string): Uint8Array =>
-    text(
-      `\x80\x02c${module}\n${name}\nX${String.fromCharCode(argument.length, 0, 0, 0)}${argument}\x85R.`,
-    );
+  /** Text and numbers as bytes. */
+  const bytesOf = (...parts: readonly (string | number)[]): Uint8Array =>
+    Uint8Array.from(parts.flatMap((part) => (typeof part === "number" ? [part] : [...text(part)])));
 
   test.each([
     ["os", "system"],
@@ -148,7 +147,11 @@ describe("pickles", () => {
     ["torch", "load"],
     ["torch._utils", "_rebuild_qtensor"],
   ])("%s.%s is refused by name", (module, name) => {
-    const { code, message } = errorOf(() => importTorch(withPickleBytes(call(module, name, "id"))));
+    const { code, message } = errorOf(() =>
+      importTorch(
+        withState(bytesOf(0x80, 2, `c${module}\n${name}\n`, "X", 2, 0, 0, 0, "id", 0x85, "R.")),
+      ),
+    );
     expect(code).toBe("BAD_MODEL");
     expect(message).toContain(
       `the pickle calls ${module}.${name}, and nothing in a model file is ever executed`,
@@ -177,7 +180,7 @@ describe("pickles", () => {
     ["an opcode of the text protocol", text("I1\n."), /opcode 0x49/],
     ["INST, which calls at once", text("(ios\nsystem\n."), /opcode 0x69/],
     ["OBJ, which calls at once", text("(o."), /opcode 0x6f/],
-    ["no end", text("\x80"), /it is cut off/],
+    ["no end", Uint8Array.from([0x80]), /it is cut off/],
     ["an empty stack", text("."), /a value is missing/],
     [
       "a value that was never stored",
@@ -198,11 +201,6 @@ describe("pickles", () => {
       /pickled object, and nothing in a model file is ever executed/,
     );
   });
-
-  function withPickleBytes(pickle: Uint8Array): Uint8Array {
-    // Text encoding turned the protocol's 0x80 into two bytes.
-    return withState(Uint8Array.from([0x80, ...pickle.subarray(2)]));
-  }
 });
 
 describe("operators", () => {

@@ -30,6 +30,7 @@ async function quantized(name: string, file: string, nBits: number): Promise<unk
 
 /** Networks that can be quantized today; the others use an operator that the quantizer refuses in both formats. */
 const quantizable: readonly string[] = [
+  "activations_piecewise",
   "activations_smooth",
   "cnn",
   "conv1d",
