@@ -200,13 +200,23 @@ class Lowering {
     if (self?.kind !== "tensor" || (!isInPlace && !isView(node))) return;
     const group = this.sharing.get(self.name) ?? new Set([self.name]);
     const own = results.filter((name) => name !== undefined);
-    if (isInPlace) {
-      for (const name of group) this.stale.set(name, shortName(node));
-      this.stale.delete(self.name);
-      const [result] = own;
-      if (result !== undefined) this.values.set(self.name, this.valueOf(result));
-    }
+    if (isInPlace) this.write(self.name, group, own[0], shortName(node));
     for (const name of [self.name, ...own]) this.sharing.set(name, group.add(name));
+  }
+
+  /** Names that stand for the very same value follow the write; other views of the memory must not be read any more. */
+  private write(
+    target: string,
+    group: ReadonlySet<string>,
+    result: string | undefined,
+    writer: string,
+  ): void {
+    const before = this.values.get(target);
+    const after = result === undefined ? undefined : this.values.get(result);
+    for (const name of group) {
+      if (after !== undefined && this.values.get(name) === before) this.values.set(name, after);
+      else this.stale.set(name, writer);
+    }
   }
 
   finish(): Model {

@@ -20,6 +20,11 @@ export function archivesOf(name: string): string[] {
     .sort();
 }
 
+/** True if a network's folder has a file. */
+export function hasTorchFile(name: string, file: string): boolean {
+  return existsSync(new URL(`${name}/${file}`, root));
+}
+
 /** A file of a network's folder. */
 export function readTorchFile(name: string, file: string): Uint8Array {
   return new Uint8Array(readFileSync(new URL(`${name}/${file}`, root)));

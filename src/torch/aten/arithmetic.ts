@@ -11,7 +11,12 @@ export const arithmetic: Readonly<Record<string, Rule>> = {
   "sub.Tensor sub.Scalar": (call) => sum(call, "Sub", "self", "other"),
   "rsub.Scalar rsub.Tensor": (call) => sum(call, "Sub", "other", "self"),
   "mul.Tensor mul.Scalar": binary("Mul"),
-  "div.Tensor div.Scalar true_divide.Tensor": binary("Div"),
+  "div.Tensor div.Scalar true_divide.Tensor": (call) => {
+    // PyTorch 2.6 states int64 for a quotient of integers, and computes floats all the same.
+    const stated = call.resultDType();
+    const dtype = stated === "int64" ? "float32" : stated;
+    return call.emit("Div", [call.operand("self", dtype), call.operand("other", dtype)]);
+  },
   "div.Tensor_mode div.Scalar_mode": divide,
   "floor_divide.default floor_divide.Scalar": (call) =>
     call.emit("Floor", [binary("Div")(call) as string]),

@@ -25,6 +25,14 @@ export const movement: Readonly<Record<string, Rule>> = {
     const rank = call.sizes("self").length;
     return swap(call, call.axis("dim0", rank), call.axis("dim1", rank));
   },
+  "swapaxes.default": (call) => {
+    const rank = call.sizes("self").length;
+    return swap(call, call.axis("axis0", rank), call.axis("axis1", rank));
+  },
+  "swapdims.default": (call) => {
+    const rank = call.sizes("self").length;
+    return swap(call, call.axis("dim0", rank), call.axis("dim1", rank));
+  },
   "t.default numpy_T.default mT.default": (call) => {
     const rank = call.sizes("self").length;
     return rank < 2 ? call.tensor("self") : swap(call, rank - 2, rank - 1);
@@ -112,6 +120,7 @@ export const movement: Readonly<Record<string, Rule>> = {
       return call.operand("self", call.resultDType());
     },
   "copy.default": (call) => {
+    call.ignore("self");
     const value = call.operand("src", call.resultDType());
     return call.emit("Expand", [value, call.longs(expandTarget(call, call.sizes("src")))]);
   },
@@ -120,7 +129,7 @@ export const movement: Readonly<Record<string, Rule>> = {
 /** Operators whose result may share memory with their argument, without their overload. */
 export const views: ReadonlySet<string> = new Set(
   (
-    "view reshape unflatten view_as reshape_as flatten permute transpose t numpy_T mT squeeze unsqueeze slice narrow " +
+    "view reshape swapaxes swapdims unflatten view_as reshape_as flatten permute transpose t numpy_T mT squeeze unsqueeze slice narrow " +
     "select split split_with_sizes chunk tensor_split unbind expand expand_as detach alias contiguous to type_as " +
     "float double dropout feature_dropout alpha_dropout feature_alpha_dropout lift_fresh real"
   ).split(" "),

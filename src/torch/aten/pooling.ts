@@ -38,7 +38,14 @@ export const pooling: Readonly<Record<string, Rule>> = {
 };
 
 /** Attributes that both kinds of pooling share. */
-function window(call: Call, rank: number): Record<string, AttributeValue> {
+interface PoolWindow extends Record<string, AttributeValue> {
+  readonly ceil_mode: number;
+  readonly kernel_shape: readonly number[];
+  readonly pads: readonly number[];
+  readonly strides: readonly number[];
+}
+
+function window(call: Call, rank: number): PoolWindow {
   if (call.sizes("self").length !== rank + 2) {
     call.refuse("expected an input with a batch and a channel axis before the spatial ones");
   }
@@ -61,13 +68,27 @@ function maxPool(rank: number): Rule {
     });
 }
 
+/**
+ * PyTorch never counts what lies beyond the padding, which `ceil_mode` can reach. So pads that count are added first, and the
+ * pool itself counts only elements that are there.
+ */
 function averagePool(rank: number): Rule {
   return (call) => {
     if (call.has("divisor_override")) call.refuse("divisor_override is not supported");
-    return call.emit("AveragePool", [call.tensor("self")], {
-      ...window(call, rank),
-      count_include_pad: Number(call.bool("count_include_pad", true)),
-    });
+    const { pads, ...attributes } = window(call, rank);
+    const counts = call.bool("count_include_pad", true);
+    if (!counts || pads.every((size) => size === 0)) {
+      const settings = { ...attributes, pads, count_include_pad: 0 };
+      return call.emit("AveragePool", [call.tensor("self")], settings);
+    }
+    if (attributes.ceil_mode === 0) {
+      const settings = { ...attributes, pads, count_include_pad: 1 };
+      return call.emit("AveragePool", [call.tensor("self")], settings);
+    }
+    const list = [0, 0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank)];
+    const zero = call.scalar(call.resultDType(), 0);
+    const padded = call.emit("Pad", [call.tensor("self"), call.longs(list), zero]);
+    return call.emit("AveragePool", [padded], { ...attributes, count_include_pad: 0 });
   };
 }
 

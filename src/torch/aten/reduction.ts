@@ -22,7 +22,7 @@ export const reduction: Readonly<Record<string, Rule>> = {
   "norm.ScalarOpt_dim norm.Scalar": (call) => norm(call, "p"),
   "var.correction var.dim var.default": (call) => variance(call),
   "std.correction std.dim std.default": (call) => call.emit("Sqrt", [variance(call)]),
-  "var_mean.correction": (call) => [variance(call), reduce(call, "ReduceMean")],
+  "var_mean.correction var_mean.dim": (call) => [variance(call), reduce(call, "ReduceMean")],
   "cumsum.default": (call) => {
     call.ignore("dtype");
     const axis = call.axis("dim", call.sizes("self").length);

@@ -7,6 +7,7 @@ import { SottoError } from "../../../src/errors.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import {
   archivesOf,
+  hasTorchFile,
   readTorchArrays,
   readTorchFile,
   torchFixtures,
@@ -53,7 +54,9 @@ const quantizable: readonly string[] = [
 /** Core ATen spells pooling, activations and attention out, which the ONNX export does not; the float tests cover those. */
 const sameInCore: readonly string[] = ["cnn", "mlp"];
 
-describe.each(torchFixtures)("%s", (name) => {
+const exported = torchFixtures.filter((name) => hasTorchFile(name, "model.onnx"));
+
+describe.each(exported)("%s", (name) => {
   const archives = archivesOf(name).filter(
     (file) => file !== "model_core.pt2" || sameInCore.includes(name),
   );
