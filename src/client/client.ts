@@ -7,8 +7,9 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { SottoError } from "../errors.ts";
 import { type ClientSpec, decodeClientSpec } from "../format/client-spec.ts";
 import type { NativeBinding, NativeClientKey, NativeControl } from "../native/binding.ts";
+import { applyStep } from "../onnx/client-steps.ts";
 import { encodeParameters } from "../parameters/encoding.ts";
-import { checkCodes, checkRows } from "../quantization/check.ts";
+import { checkCodes, prepareRows } from "../quantization/check.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { decodePhases, encodeCodes } from "./codec.ts";
 
@@ -76,8 +77,9 @@ export class Client {
 
   /** Codes of float rows, one tensor per input. Throws BAD_DTYPE, BAD_SHAPE or BAD_VALUE. */
   quantize(rows: readonly Tensor[]): Tensor<"int64">[] {
-    checkRows(this.spec, rows, "input");
-    return rows.map((tensor, i) => this.spec.inputs[i].quantizer.quant(tensor));
+    return prepareRows(this.spec.inputs, rows, "input").map((tensor, i) =>
+      this.spec.inputs[i].quantizer.quant(tensor),
+    );
   }
 
   /** Encrypts one row of codes, one tensor per input. */
@@ -100,9 +102,12 @@ export class Client {
     return decodeOutputs(this.spec, phases);
   }
 
-  /** Float64 values of output codes. */
-  dequantize(codes: readonly Tensor[]): Tensor<"float64">[] {
-    return codes.map((tensor, i) => this.spec.outputs[i].quantizer.dequant(tensor));
+  /** Float64 values of output codes, after the steps that the client computes (a last Softmax). */
+  dequantize(codes: readonly Tensor[]): Tensor[] {
+    return codes.map((tensor, i) => {
+      const { name, quantizer, step } = this.spec.outputs[i];
+      return applyStep(step, quantizer.dequant(tensor), name);
+    });
   }
 
   #requireKey(): NativeClientKey {

@@ -4,7 +4,7 @@
  * @module
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { SottoError } from "../errors.ts";
+import type { ClientStep } from "../onnx/client-steps.ts";
 import { decodeParameters, encodeParameters } from "../parameters/encoding.ts";
 import type { CryptoParameters } from "../parameters/parameters.ts";
 import { verifySecurity } from "../parameters/security.ts";
@@ -12,6 +12,7 @@ import type { PerChannel } from "../tensor/codes.ts";
 import { float64, sizeOf } from "../tensor/tensor.ts";
 import { UniformQuantizer } from "../quantization/quantizer.ts";
 import { decodeBlob, encodeBlob, noId, toHex } from "./blob.ts";
+import { Reader, bad, parseJson } from "./json-reader.ts";
 
 /** One input or output of the encrypted program. */
 export interface ClientPort {
@@ -19,6 +20,8 @@ export interface ClientPort {
   /** Axis 0 is the batch, of size 1. */
   readonly shape: readonly number[];
   readonly quantizer: UniformQuantizer;
+  /** What the client computes before it quantizes an input, or after it de-quantizes an output. */
+  readonly step: ClientStep | null;
   /** Torus units (of 2^-64) of one integer unit. */
   readonly scale: bigint;
   /** Integer in the middle of the expected range: outputs are decoded around it. */
@@ -76,13 +79,14 @@ function logarithmToJson(log2: number): number | null {
   return log2 === -Infinity ? null : log2;
 }
 
-function portToJson({ name, shape, quantizer, scale, middle }: ClientPort): object {
+function portToJson({ name, shape, quantizer, step, scale, middle }: ClientPort): object {
   const { options, stats } = quantizer;
   return {
     name,
     shape,
     scale: scale.toString(),
     middle,
+    ...(step ? { step: stepToJson(step) } : {}),
     quantizer: {
       nBits: options.nBits,
       isSigned: options.isSigned,
@@ -96,6 +100,11 @@ function portToJson({ name, shape, quantizer, scale, middle }: ClientPort): obje
       ...(stats ? { rmin: stats.rmin, rmax: stats.rmax } : {}),
     },
   };
+}
+
+function stepToJson(step: ClientStep): object {
+  if (step.kind === "oneHot") return { kind: step.kind, depth: step.depth };
+  return { kind: step.kind, axis: step.axis };
 }
 
 function perChannelToJson(value: PerChannel): number | object {
@@ -116,99 +125,10 @@ export function decodeClientSpec(bytes: Uint8Array): ClientSpec {
     parameters,
     modelId: header.modelId,
     inputs: readPorts(root.field("inputs"), readInput),
-    outputs: readPorts(root.field("outputs"), readPort),
+    outputs: readPorts(root.field("outputs"), (port) => readPort(port, ["softmax", "logSoftmax"])),
     log2PError: root.field("log2PError").logarithm(),
     log2FailureProbability: root.field("log2FailureProbability").logarithm(),
   };
-}
-
-function bad(where: string, message: string): SottoError {
-  return new SottoError("BAD_BYTES", where, message);
-}
-
-function parseJson(payload: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
-  } catch {
-    throw bad("client spec", "expected UTF-8 JSON");
-  }
-}
-
-/** A cursor over untrusted JSON: every access is checked. */
-class Reader {
-  readonly #value: unknown;
-  readonly #path: string;
-
-  constructor(value: unknown, path: string) {
-    this.#value = value;
-    this.#path = path;
-  }
-
-  get path(): string {
-    return this.#path;
-  }
-
-  field(name: string): Reader {
-    const child = this.optional(name);
-    if (child === null) throw bad(`${this.#path}.${name}`, "expected a value, got none");
-    return child;
-  }
-
-  optional(name: string): Reader | null {
-    const value = this.#value;
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw bad(this.#path, "expected an object");
-    }
-    const entry = Object.entries(value).find(([key]) => key === name);
-    return entry ? new Reader(entry[1], `${this.#path}.${name}`) : null;
-  }
-
-  list(): Reader[] {
-    if (!Array.isArray(this.#value)) throw bad(this.#path, "expected a list");
-    return this.#value.map((item: unknown, i) => new Reader(item, `${this.#path}[${i}]`));
-  }
-
-  number(): number {
-    if (typeof this.#value !== "number" || !Number.isFinite(this.#value)) {
-      throw bad(this.#path, "expected a finite number");
-    }
-    return this.#value;
-  }
-
-  /** Base 2 logarithm of a probability; null is -Infinity. */
-  logarithm(): number {
-    const log2 = this.#value === null ? -Infinity : this.number();
-    if (log2 > 0) throw bad(this.#path, `expected the logarithm of a probability, got ${log2}`);
-    return log2;
-  }
-
-  integer(): number {
-    const value = this.number();
-    if (!Number.isSafeInteger(value)) throw bad(this.#path, `expected an integer, got ${value}`);
-    return value;
-  }
-
-  count(max: number): number {
-    const value = this.number();
-    if (!Number.isInteger(value) || value < 0 || value > max) {
-      throw bad(this.#path, `expected an integer from 0 to ${max}, got ${value}`);
-    }
-    return value;
-  }
-
-  text(): string {
-    if (typeof this.#value !== "string") throw bad(this.#path, "expected a string");
-    return this.#value;
-  }
-
-  flag(): boolean {
-    if (typeof this.#value !== "boolean") throw bad(this.#path, "expected true or false");
-    return this.#value;
-  }
-
-  isNumber(): boolean {
-    return typeof this.#value === "number";
-  }
 }
 
 function readParameters(reader: Reader): CryptoParameters {
@@ -243,10 +163,10 @@ function readInput(reader: Reader): ClientPort {
       throw bad(`client spec ${name}`, "expected one number for an input");
     }
   }
-  return readPort(reader);
+  return readPort(reader, ["oneHot"]);
 }
 
-function readPort(reader: Reader): ClientPort {
+function readPort(reader: Reader, steps: readonly ClientStep["kind"][]): ClientPort {
   const scale = reader.field("scale").text();
   if (!/^[0-9]{1,20}$/.test(scale) || BigInt(scale) === 0n || BigInt(scale) >= 2n ** 64n) {
     throw bad("client spec scale", "expected an integer from 1 to 2^64 - 1");
@@ -256,9 +176,32 @@ function readPort(reader: Reader): ClientPort {
     name: reader.field("name").text(),
     shape,
     quantizer: readQuantizer(reader.field("quantizer"), shape),
+    step: readStep(reader.optional("step"), shape, steps),
     scale: BigInt(scale),
     middle: reader.field("middle").integer(),
   };
+}
+
+/** A step that fits the shape and its end of the program. */
+function readStep(
+  reader: Reader | null,
+  shape: readonly number[],
+  allowed: readonly ClientStep["kind"][],
+): ClientStep | null {
+  if (reader === null) return null;
+  const stated = reader.field("kind").text();
+  const kind = allowed.find((name) => name === stated);
+  if (kind === undefined) throw bad(reader.path, `expected ${allowed.join(" or ")}, got ${stated}`);
+  if (kind === "oneHot") {
+    const depth = reader.field("depth").count(1 << 24);
+    if (shape.length < 2 || depth !== shape[shape.length - 1]) {
+      throw bad(reader.path, "expected a last axis as long as the one-hot vectors");
+    }
+    return { kind, depth };
+  }
+  const axis = reader.field("axis").count(shape.length - 1);
+  if (axis === 0) throw bad(reader.path, "expected an axis after the batch");
+  return { kind, axis };
 }
 
 function readShape(reader: Reader): number[] {

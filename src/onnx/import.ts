@@ -4,11 +4,10 @@
  * @module
  */
 import { SottoError } from "../errors.ts";
-import { fuseMatMulAdd } from "./fuse.ts";
-import type { AttributeValue, Graph, GraphNode, GraphValue } from "./graph.ts";
+import type { AttributeValue, Graph, GraphNode } from "./graph.ts";
 import { findOperator, operatorName, supportedOperators } from "./ops/index.ts";
-import { joinQuantizeDequantize } from "./qcdq.ts";
 import { readModel, type Model, type ModelNode } from "./proto.ts";
+import { liveNodes, rewrite } from "./rewrite/index.ts";
 import { inferShapes } from "./shapes.ts";
 import { verify, verifyNames } from "./verify.ts";
 
@@ -16,8 +15,8 @@ const oldestOpset = 7;
 const newestOpset = 22;
 
 /**
- * Reads an ONNX file into a graph: constants folded, QuantizeLinear + DequantizeLinear joined to Quant, MatMul + Add
- * fused to Gemm, dead nodes dropped, shapes known.
+ * Reads an ONNX file into a graph: constants folded, compound operators written as simple ones, linear layers fused, dead
+ * nodes dropped, shapes known.
  * Throws BAD_MODEL for bytes that are not a valid model, UNSUPPORTED_OPERATOR for what sotto cannot compute.
  */
 export function importOnnx(bytes: Uint8Array): Graph {
@@ -32,9 +31,8 @@ export function importModel(model: Model): Graph {
   checkOperators(live, model.opset);
   const nodes = live.map(readableNode);
   const folded = inferShapes({ ...model, nodes, constants: model.initializers });
-  const joined = joinQuantizeDequantize(folded);
-  const fused = fuseMatMulAdd(joined.nodes, model.outputs, joined);
-  const graph = prune(model, { ...joined, nodes: liveNodes(fused, model.outputs) });
+  const simple = rewrite(folded, model);
+  const graph = prune(model, { ...simple, nodes: liveNodes(simple.nodes, model.outputs) });
   verify(graph);
   return graph;
 }
@@ -47,20 +45,6 @@ function checkOpset({ opset, nodes }: Model): void {
   const expected = `expected opset ${oldestOpset} to ${newestOpset} of ai.onnx`;
   const message = `${expected}, got ${got}; export the model again with one of these`;
   throw new SottoError("UNSUPPORTED_OPERATOR", "opset", message);
-}
-
-/** The nodes that some output depends on, in the same order. */
-function liveNodes<N extends Pick<GraphNode, "inputs" | "outputs">>(
-  nodes: readonly N[],
-  outputs: readonly GraphValue[],
-): N[] {
-  const needed = new Set(outputs.map(({ name }) => name));
-  const live = nodes.toReversed().filter((node) => {
-    const isNeeded = node.outputs.some((name) => needed.has(name));
-    if (isNeeded) for (const name of node.inputs) needed.add(name);
-    return isNeeded;
-  });
-  return live.toReversed();
 }
 
 /** Refuses a model with all its unsupported operators in one error. */

@@ -1,6 +1,6 @@
 /**
  * Shape inference and constant folding in one walk, as each needs the other: a Reshape's shape comes from a folded
- * constant, and Shape folds because shapes are known. Shapes are those of a batch of 1; a Reshape that names the batch
+ * constant, and Shape folds because shapes are known. Shapes are those of a batch of 1; a node that names the batch
  * size of the exported example is rewritten to keep whatever batch it is given.
  * @module
  */
@@ -100,27 +100,58 @@ function inferNode(
   });
 }
 
+interface Known {
+  readonly constants: Map<string, Tensor>;
+  readonly shapes: Map<string, Shape>;
+}
+
 /**
- * A Reshape whose target starts with the batch size of the exported example (1, or the declared one) gets a target that
- * starts with 0: the size of the input's first axis.
+ * A node whose constant sizes start with the batch size of the exported example (1, or the declared one), made to keep
+ * whatever batch it is given: Reshape to 0 (the size of the input's first axis), Expand to 1, Resize on the other axes.
  */
 function keepBatch(
   node: GraphNode,
-  known: { readonly constants: Map<string, Tensor>; readonly shapes: Map<string, Shape> },
+  known: Known,
   batches: ReadonlySet<number | string | null | undefined>,
 ): GraphNode {
-  const [input, target] = node.inputs;
-  const wanted = known.constants.get(target);
-  if (node.opType !== "Reshape" || node.domain !== "" || known.constants.has(input) || !wanted) {
-    return node;
+  if (node.domain !== "" || known.constants.has(node.inputs[0])) return node;
+  if (known.shapes.get(node.inputs[0])?.[0] !== 1) return node;
+  const place = node.opType === "Resize" ? 3 : 1;
+  const list = known.constants.get(node.inputs[place]);
+  if (!list || list.shape.length !== 1 || !batches.has(list.data[0])) return node;
+  const rest = [...list.data].slice(1);
+  switch (node.opType) {
+    case "Reshape": {
+      const { allowzero = 0, ...attributes } = node.attributes;
+      if (allowzero !== 0 && rest.includes(0)) return node;
+      return { ...withConstant(node, place, [0, ...rest], known), attributes };
+    }
+    case "Expand": {
+      const rank = known.shapes.get(node.inputs[0])?.length;
+      return list.data.length === rank ? withConstant(node, place, [1, ...rest], known) : node;
+    }
+    case "Resize": {
+      const isCropped = node.attributes["coordinate_transformation_mode"] === "tf_crop_and_resize";
+      if (node.attributes["axes"] !== undefined || isCropped) return node;
+      const axes = rest.map((_, i) => i + 1);
+      const resized = withConstant(node, place, rest, known);
+      return { ...resized, attributes: { ...node.attributes, axes } };
+    }
+    default:
+      return node;
   }
-  const [first, ...rest] = wanted.data;
-  const isBatch = known.shapes.get(input)?.[0] === 1 && batches.has(first);
-  const { allowzero = 0, ...attributes } = node.attributes;
-  if (!isBatch || (allowzero !== 0 && rest.includes(0))) return node;
-  const name = `${node.outputs[0]}/shape`;
-  if (known.shapes.has(name)) return node;
-  known.constants.set(name, int64([wanted.data.length], [0, ...rest]));
-  known.shapes.set(name, [wanted.data.length]);
-  return { ...node, inputs: [input, name], attributes };
+}
+
+/** The node with another list of integers as an input. */
+function withConstant(
+  node: GraphNode,
+  place: number,
+  numbers: readonly number[],
+  { constants, shapes }: Known,
+): GraphNode {
+  let name = `${node.outputs[0]}/shape`;
+  while (shapes.has(name)) name += "_";
+  constants.set(name, int64([numbers.length], numbers));
+  shapes.set(name, [numbers.length]);
+  return { ...node, inputs: node.inputs.with(place, name) };
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import { SottoError } from "../errors.ts";
-import type { Graph } from "../onnx/graph.ts";
+import { type ClientStep, applyStep } from "../onnx/client-steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** What the check needs to know of an input. */
@@ -13,17 +13,30 @@ export interface InputSignature {
   readonly shape: readonly (number | string | null)[];
 }
 
-/** Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE or BAD_VALUE unless there is one good tensor of rows per input. */
-export function checkRows(
-  { inputs }: Pick<Graph, "inputs"> | { readonly inputs: readonly InputSignature[] },
+/** An input with what the client computes on it before it is quantized. */
+export interface SteppedInput extends InputSignature {
+  readonly step: ClientStep | null;
+}
+
+/**
+ * Checks that there is one good tensor of rows per input and applies the client's steps to them.
+ * Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE or BAD_VALUE.
+ */
+export function prepareRows(
+  inputs: readonly SteppedInput[],
   tensors: readonly Tensor[],
   what: string,
-): void {
+): Tensor[] {
   checkCount(inputs.length, tensors, what);
-  inputs.forEach((input, i) => {
-    checkFloat(input.name, tensors[i], what);
-    checkShape(input, tensors[i], what);
-    checkFinite(input.name, tensors[i], what);
+  return inputs.map(({ name, shape, step }, i) => {
+    const where = `${what} ${name}`;
+    const isTokens = step?.kind === "oneHot";
+    if (isTokens) checkTokens(where, tensors[i]);
+    else checkFloat(where, tensors[i]);
+    // The last axis of a one-hot tensor is what the step adds.
+    checkShape({ name, shape: isTokens ? shape.slice(0, -1) : shape }, tensors[i], what);
+    checkFinite(where, tensors[i]);
+    return applyStep(step, tensors[i], where);
   });
 }
 
@@ -57,14 +70,22 @@ export function checkCount(inputs: number, tensors: readonly Tensor[], what: str
   }
 }
 
-function checkFloat(name: string, { dtype }: Tensor, what: string): void {
+function checkFloat(where: string, { dtype }: Tensor): void {
   if (dtype !== "float32" && dtype !== "float64") {
     throw new SottoError(
       "BAD_DTYPE",
-      `${what} ${name}`,
+      where,
       `expected float32 or float64, got ${dtype}; convert it first`,
     );
   }
+}
+
+/** Tokens may come as any type that holds whole numbers; their range is checked where they are looked up. */
+function checkTokens(where: string, { dtype, data }: Tensor): void {
+  const index = data.findIndex((token) => !Number.isInteger(token));
+  if (index < 0 && dtype !== "bool") return;
+  const got = index < 0 ? dtype : `${data[index]} at element ${index}`;
+  throw new SottoError("BAD_DTYPE", where, `expected whole numbers (tokens), got ${got}`);
 }
 
 /** All axes but the first must be those of the input. */
@@ -81,12 +102,12 @@ export function checkShape(input: InputSignature, { shape }: Tensor, what: strin
   );
 }
 
-function checkFinite(name: string, { data }: Tensor, what: string): void {
+function checkFinite(where: string, { data }: Tensor): void {
   const index = data.findIndex((value) => !Number.isFinite(value));
   if (index >= 0) {
     throw new SottoError(
       "BAD_VALUE",
-      `${what} ${name}`,
+      where,
       `expected finite numbers, got ${data[index]} at element ${index}; drop or fill such rows`,
     );
   }

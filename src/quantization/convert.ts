@@ -6,12 +6,13 @@
 import type { Interval } from "../circuit/interval.ts";
 import { type Target, eagerTarget } from "../circuit/builder.ts";
 import { SottoError } from "../errors.ts";
+import { splitClientSteps } from "../onnx/client-steps.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode } from "../onnx/graph.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
 import type { NBits, Rounding } from "./bits.ts";
-import { checkRows } from "./check.ts";
+import { prepareRows } from "./check.ts";
 import { foldConstant, weightAxes } from "./constants.ts";
 import { intoDomain } from "./domain.ts";
 import { quantizeInputs } from "./input-quantizers.ts";
@@ -54,17 +55,21 @@ export interface Conversion {
 
 /** Quantizes a graph. Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE, BAD_VALUE, BAD_MODEL or UNSUPPORTED_OPERATOR. */
 export function convert(
-  graph: Graph,
+  whole: Graph,
   method: ConversionMethod,
-  calibration: readonly Tensor[],
+  rows: readonly Tensor[],
 ): Conversion {
-  checkRows(graph, calibration, "calibration");
+  const { graph, before, after } = splitClientSteps(whole);
+  const inputs = graph.inputs.map((input, i) => ({ ...input, step: before[i] }));
+  const calibration = prepareRows(inputs, rows, "calibration");
   const walk = new Walk(graph, method, calibration);
   const calibrated = graph.nodes.flatMap((node) => walk.visit(node) ?? []);
   const rounded = removeLowBits(calibrated, walk.constants);
   const { operations, quantizers } = quantizeInputs(graph, rounded, calibration, method.nBits);
   const module = new QuantizedModule({
     graph,
+    before,
+    after,
     nBits: method.nBits,
     rounding: method.rounding,
     operations,

@@ -5,26 +5,35 @@
 import { buildCircuit } from "./build-circuit.ts";
 import { evaluate } from "../circuit/evaluate.ts";
 import type { Circuit } from "../circuit/ir.ts";
+import { type ClientStep, applyStep } from "../onnx/client-steps.ts";
 import type { Graph } from "../onnx/graph.ts";
 import { runPasses } from "../passes/index.ts";
 import type { BoundsContext } from "../passes/infer-bounds.ts";
 import { type TensorOrList, oneOrAll, tensorsOf } from "../tensor/list.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { NBits, Rounding } from "./bits.ts";
-import { checkCodes, checkRows } from "./check.ts";
+import { checkCodes, prepareRows } from "./check.ts";
 import type { ConstantOperand, QuantizedOperation } from "./operation.ts";
 import type { UniformQuantizer } from "./quantizer.ts";
 
 /** One graph input or output with its quantizer; axis 0 of `shape` is the batch. */
 export interface QuantizedPort {
   readonly name: string;
+  /** Shape of the codes. */
   readonly shape: readonly number[];
   readonly quantizer: UniformQuantizer;
+  /** What the client computes before it quantizes an input, or after it de-quantizes an output. */
+  readonly step: ClientStep | null;
 }
 
 /** What post-training quantization finds. */
 export interface QuantizedModuleInit {
+  /** The graph between the client's steps. */
   readonly graph: Graph;
+  /** What the client computes before encryption, per input. */
+  readonly before: readonly (ClientStep | null)[];
+  /** What the client computes after decryption, per output. */
+  readonly after: readonly (ClientStep | null)[];
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
   readonly operations: readonly QuantizedOperation[];
@@ -36,6 +45,7 @@ export interface QuantizedModuleInit {
 
 /** A quantized model. Immutable. */
 export class QuantizedModule {
+  /** The graph between the client's steps. */
   readonly graph: Graph;
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
@@ -54,13 +64,22 @@ export class QuantizedModule {
     this.operations = init.operations;
     this.constants = init.constants;
     this.calibration = init.calibration;
-    const port = (name: string, quantizer: UniformQuantizer): QuantizedPort => ({
+    const port = (
+      name: string,
+      quantizer: UniformQuantizer,
+      step: ClientStep | null,
+    ): QuantizedPort => ({
       name,
       shape: [1, ...(init.graph.shapes.get(name) ?? []).slice(1)],
       quantizer,
+      step,
     });
-    this.inputs = init.graph.inputs.map(({ name }, i) => port(name, init.inputQuantizers[i]));
-    this.outputs = init.graph.outputs.map(({ name }, i) => port(name, init.outputQuantizers[i]));
+    this.inputs = init.graph.inputs.map(({ name }, i) =>
+      port(name, init.inputQuantizers[i], init.before[i]),
+    );
+    this.outputs = init.graph.outputs.map(({ name }, i) =>
+      port(name, init.outputQuantizers[i], init.after[i]),
+    );
   }
 
   /** The circuit after all passes, with calibrated and guaranteed bounds; fit tables span the chosen ones. */
@@ -73,11 +92,10 @@ export class QuantizedModule {
     return circuit;
   }
 
-  /** Codes of float inputs, rows first; one tensor, or a list for several inputs. */
+  /** Codes of inputs, rows first, after the steps that the client computes (tokens to one-hot vectors); one tensor, or a list for several inputs. */
   quantizeInput<T extends Tensor | readonly Tensor[] = Tensor>(x: TensorOrList): T {
     const rows = tensorsOf(x, "input");
-    checkRows({ inputs: this.inputs }, rows, "input");
-    return oneOrAll<T>(this.#quantize(rows));
+    return oneOrAll<T>(this.#quantize(prepareRows(this.inputs, rows, "input")));
   }
 
   /** Codes in, codes out, computed in the clear without width limits. */
@@ -90,10 +108,13 @@ export class QuantizedModule {
     return oneOrAll<T>(evaluate(this.circuitFor(bounds), rows));
   }
 
-  /** Float64 values of output codes. */
+  /** Float64 values of output codes, after the steps that the client computes (a last Softmax). */
   dequantizeOutput<T extends Tensor | readonly Tensor[] = Tensor>(codes: TensorOrList): T {
     return oneOrAll<T>(
-      tensorsOf(codes).map((tensor, i) => this.outputs[i].quantizer.dequant(tensor)),
+      tensorsOf(codes).map((tensor, i) => {
+        const { name, quantizer, step } = this.outputs[i];
+        return applyStep(step, quantizer.dequant(tensor), name);
+      }),
     );
   }
 

@@ -112,7 +112,7 @@ function withoutLowWord(x: number): number {
 
 /** `log(1 + exp(x))` without overflow. */
 export function softplus(x: number): number {
-  return x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log(Math.exp(x) + 1);
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 }
 
 /**

@@ -18,9 +18,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   quantization: ["passes", "circuit", "onnx", "tensor"],
   parameters: ["passes", "circuit", "tensor"],
   lower: ["parameters", "passes", "circuit", "tensor"],
-  format: ["lower", "parameters", "passes", "quantization", "circuit", "tensor"],
+  format: ["onnx", "lower", "parameters", "passes", "quantization", "circuit", "tensor"],
   native: [],
-  client: ["format", "parameters", "quantization", "native", "tensor"],
+  client: ["onnx", "format", "parameters", "quantization", "native", "tensor"],
   execute: [
     "client",
     "format",

@@ -6,8 +6,9 @@
 import { SottoError } from "../../errors.ts";
 import { combine, mapElements } from "../../tensor/elementwise.ts";
 import { erf, softplus } from "../../tensor/special.ts";
-import { broadcastShapes, sameShape, type Shape, type Tensor } from "../../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { unary, unaryWith } from "./elementwise.ts";
+import { broadcastInto } from "./operands.ts";
 import { defineOperator, float, string, type Operand, type Operator } from "./operator.ts";
 
 /** The larger of x and 0; NaN stays NaN. */
@@ -119,18 +120,13 @@ export const PRelu: Operator = defineOperator({
   since: 1,
   attributes: {},
   elementwise: true,
-  shape: ([x, slope]: readonly [Operand, Operand]) => [sameAs(x.shape, slope.shape)],
+  shape: ([x, slope]: readonly [Operand, Operand]) => [
+    broadcastInto("PRelu", x.shape, slope.shape),
+  ],
   evaluate: ([x, slope]: readonly [Tensor, Tensor]) => [
     combine(x, slope, (value, factor) => (value < 0 ? factor * value : value)),
   ],
 });
-
-function sameAs(x: Shape, slope: Shape): Shape {
-  const shape = broadcastShapes(x, slope);
-  if (sameShape(shape, x)) return x;
-  const message = `a slope of shape [${slope.join(", ")}] does not broadcast to [${x.join(", ")}]`;
-  throw new SottoError("BAD_SHAPE", "PRelu", message);
-}
 
 /** Moves each element into [min, max]; the bounds are inputs, or attributes before opset 11. */
 export const Clip: Operator = defineOperator({

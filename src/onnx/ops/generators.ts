@@ -7,7 +7,7 @@ import { SottoError } from "../../errors.ts";
 import { promote, float32, int64, scalar, sizeOf, tensor } from "../../tensor/tensor.ts";
 import type { Shape as Sizes, Tensor } from "../../tensor/tensor.ts";
 import { dtypeOf } from "../proto-tensor.ts";
-import { known, numbersOf, wrapAxis } from "./operands.ts";
+import { entries, known, numbersOf, sizesOf, wrapAxis } from "./operands.ts";
 import {
   defineOperator,
   int,
@@ -59,7 +59,7 @@ export const ConstantOfShape: Operator = defineOperator({
   maxInputs: 1,
   since: 9,
   attributes: { value: optional<Tensor>("tensor", isTensor) },
-  shape: ([shape]: readonly [Operand]) => [numbersOf("ConstantOfShape", "the shape", shape)],
+  shape: ([shape]: readonly [Operand]) => [sizesOf("ConstantOfShape", "the shape", shape)],
   evaluate([shape]: readonly [Tensor], { value = scalar("float32", 0) }) {
     const sizes = [...shape.data];
     const [repeated] = value.data;
@@ -111,8 +111,10 @@ export const Range: Operator = defineOperator({
 function rangeOf(inputs: readonly [Operand, Operand, Operand]): number[] {
   const names = ["start", "limit", "delta"];
   const [start, limit, delta] = inputs.map((input, i) => numbersOf("Range", names[i], input)[0]);
-  const length = Math.max(Math.ceil((limit - start) / delta), 0);
-  if (Number.isInteger(length)) return Array.from({ length }, (_, i) => start + i * delta);
+  const length = Math.ceil((limit - start) / delta);
+  if (Number.isInteger(length)) {
+    return entries("Range", Math.max(length, 0), (i) => start + i * delta);
+  }
   const message = `no range from ${start} to ${limit} in steps of ${delta}`;
   throw new SottoError("BAD_VALUE", "Range", message);
 }
@@ -124,7 +126,7 @@ export const OneHot: Operator = defineOperator({
   since: 9,
   attributes: { axis: int(-1) },
   shape([indices, depth]: readonly [Operand, Operand, Operand], { axis }) {
-    const [size] = numbersOf("OneHot", "depth", depth);
+    const [size] = sizesOf("OneHot", "depth", depth);
     return [oneHotShape(indices.shape, size, axis)];
   },
   evaluate([indices, depth, values]: readonly [Tensor, Tensor, Tensor], { axis: stated }) {

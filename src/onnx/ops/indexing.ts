@@ -3,7 +3,7 @@
  * @module
  */
 import { SottoError } from "../../errors.ts";
-import { gatherWindows, type Window } from "../../tensor/conv.ts";
+import { gatherWindows, windowPositions, type Window } from "../../tensor/conv.ts";
 import { take, takeAxes, takeOffsets, takeShape, wrapIndex } from "../../tensor/take.ts";
 import type { TakePlan } from "../../tensor/take.ts";
 import {
@@ -14,7 +14,7 @@ import {
   type Shape,
   type Tensor,
 } from "../../tensor/tensor.ts";
-import { known, missing, numbersFrom, numbersOf, wrapAxes, wrapAxis } from "./operands.ts";
+import { entries, known, missing, numbersFrom, numbersOf, wrapAxes, wrapAxis } from "./operands.ts";
 import { defineOperator, float, int, optionalInts, requiredInts, string } from "./operator.ts";
 import type { Operand, Operator } from "./operator.ts";
 import { resolveWindow } from "./window.ts";
@@ -72,7 +72,7 @@ function sliceRange(size: number, start: number, end: number, step: number): num
   const first = step > 0 ? clamp(start, 0, size) : clamp(start, 0, size - 1);
   const last = step > 0 ? clamp(end, 0, size) : clamp(end, -1, size - 1);
   const length = Math.max(Math.ceil((last - first) / step), 0);
-  return Array.from({ length }, (_, i) => first + i * step);
+  return entries("Slice", length, (i) => first + i * step);
 }
 
 /** Entries along an axis at the places of a tensor of indices, whose axes take the place of that one. */
@@ -198,7 +198,7 @@ function padPlan(
     const length = Math.max(size + begin + end, 0);
     // an axis without pads stays as it is, whatever its size: a batch has any
     if (begin === 0 && end === 0) continue;
-    plan[axis] = Array.from({ length }, (_, at) => paddedIndex(at - begin, size, mode));
+    plan[axis] = entries("Pad", length, (at) => paddedIndex(at - begin, size, mode));
   }
   return plan;
 }
@@ -244,9 +244,7 @@ function tilePlan(x: Operand, repeats: Operand): TakePlan {
     throw new SottoError("BAD_MODEL", "Tile", message);
   }
   return x.shape.map((size, axis) =>
-    counts[axis] === 1
-      ? undefined
-      : Array.from({ length: size * counts[axis] }, (_, i) => i % size),
+    counts[axis] === 1 ? undefined : entries("Tile", size * counts[axis], (i) => i % size),
   );
 }
 
@@ -280,7 +278,7 @@ export const Unfold: Operator = defineOperator({
   attributes: { kernel_shape: requiredInts(), pads: optionalInts(), strides: optionalInts() },
   shape([x]: readonly [Operand], attributes) {
     const [batch, channels] = x.shape;
-    const { positions } = gatherWindows(x.shape.slice(2), unfoldWindow(x.shape, attributes));
+    const positions = windowPositions(x.shape.slice(2), unfoldWindow(x.shape, attributes));
     return [[batch, channels * sizeOf(attributes.kernel_shape), sizeOf(positions)]];
   },
   evaluate([x]: readonly [Tensor], attributes) {

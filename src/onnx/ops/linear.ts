@@ -168,6 +168,7 @@ function transposedWindow(x: Shape, w: Shape, attributes: TransposedAttributes):
     const result = reach.map(
       (size, axis) => size + extra[axis] - pads[axis] - pads[axis + spatial.length],
     );
+    checkInts("ConvTranspose", "result", result, { length: spatial.length, least: 1 });
     return { window, result, outputPadding: extra };
   }
   const result = wanted

@@ -7,7 +7,7 @@ import { expand, transpose } from "../../tensor/strided.ts";
 import { take } from "../../tensor/take.ts";
 import { allocate, broadcastShapes, promote, reshape, sizeOf } from "../../tensor/tensor.ts";
 import type { DType, Shape as Sizes, Tensor } from "../../tensor/tensor.ts";
-import { known, missing, numbersFrom, numbersOf, wrapAxes, wrapAxis } from "./operands.ts";
+import { entries, known, missing, numbersFrom, sizesOf, wrapAxes, wrapAxis } from "./operands.ts";
 import { defineOperator, int, optionalInts, requiredInt, string } from "./operator.ts";
 import type { Operand, Operator } from "./operator.ts";
 
@@ -154,7 +154,7 @@ export const Expand: Operator = defineOperator({
   since: 8,
   attributes: {},
   shape: ([x, target]: readonly [Operand, Operand]) => [
-    broadcastShapes(x.shape, numbersOf("Expand", "the target shape", target)),
+    broadcastShapes(x.shape, sizesOf("Expand", "the target shape", target)),
   ],
   evaluate: ([x, target]: readonly [Tensor, Tensor]) => [
     expand(x, broadcastShapes(x.shape, [...target.data])),
@@ -261,7 +261,7 @@ function splitLengths(
 function equalLengths(size: number, count: number | undefined): readonly number[] {
   if (count === undefined || count < 1) return missing("Split", "the number of parts");
   const length = Math.ceil(size / count);
-  return Array.from({ length: count }, (_, i) => Math.max(Math.min(length, size - i * length), 0));
+  return entries("Split", count, (i) => Math.max(Math.min(length, size - i * length), 0));
 }
 
 /** Moves blocks of channels into space: `mode` says whether a channel's block (DCR) or the channel (CRD) comes first. */

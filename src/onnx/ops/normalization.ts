@@ -7,7 +7,7 @@ import { combine } from "../../tensor/elementwise.ts";
 import { mapLanes, reduceLanes } from "../../tensor/lanes.ts";
 import { allocate, bool, reshape, sizeOf, tensor } from "../../tensor/tensor.ts";
 import type { Shape, Tensor } from "../../tensor/tensor.ts";
-import { wrapAxes, wrapAxis } from "./operands.ts";
+import { broadcastInto, wrapAxes, wrapAxis } from "./operands.ts";
 import { defineOperator, float, int, optionalInts, requiredInt } from "./operator.ts";
 import type { Operand, Operator } from "./operator.ts";
 
@@ -156,7 +156,10 @@ export const LayerNormalization: Operator = defineOperator({
   maxOutputs: 3,
   since: 17,
   attributes: { axis: int(-1), epsilon: float(1e-5), stash_type: int(1) },
-  shape([x]: readonly [Operand, Operand, Operand?], { axis }) {
+  shape([x, scale, bias]: readonly [Operand, Operand, Operand?], { axis }) {
+    for (const { shape } of bias ? [scale, bias] : [scale]) {
+      broadcastInto("LayerNormalization", x.shape, shape);
+    }
     const first = wrapAxis("LayerNormalization", axis, x.shape.length);
     const moments = x.shape.map((size, i) => (i < first ? size : 1));
     return [x.shape, moments, moments];
@@ -223,7 +226,10 @@ export const LRN: Operator = defineOperator({
     bias: float(1),
     size: requiredInt(),
   },
-  shape: ([x]: readonly [Operand]) => [x.shape],
+  shape([x]: readonly [Operand]) {
+    wrapAxis("LRN", 1, x.shape.length);
+    return [x.shape];
+  },
   evaluate([x]: readonly [Tensor], { alpha, beta, bias, size }) {
     const before = Math.floor((size - 1) / 2);
     const after = Math.ceil((size - 1) / 2);

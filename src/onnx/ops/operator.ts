@@ -27,6 +27,8 @@ export interface AttributeSpec<T> {
   readonly required: boolean;
   readonly default: T;
   readonly accepts: (value: AttributeValue) => boolean;
+  /** Not an attribute of ONNX, but one that `resolve` states. Default: false. */
+  readonly isOwn?: boolean;
 }
 
 /** Typed attributes, as the functions of an operator see them. */
@@ -149,6 +151,11 @@ export function float<T extends number | undefined>(fallback: T): AttributeSpec<
 /** An integer attribute with a default. */
 export function int<T extends number | undefined>(fallback: T): AttributeSpec<number | T> {
   return { type: "int", required: false, default: fallback, accepts: Number.isInteger };
+}
+
+/** An attribute that models do not state; `resolve` does. */
+export function own<T>(spec: AttributeSpec<T>): AttributeSpec<T> {
+  return { ...spec, isOwn: true };
 }
 
 /** An integer attribute that a node must state. */

@@ -6,7 +6,7 @@
 import { SottoError } from "../../errors.ts";
 import { interpolate, type Taps } from "../../tensor/interpolate.ts";
 import type { Shape, Tensor } from "../../tensor/tensor.ts";
-import { known, missing, numbersFrom, numbersOf, wrapAxes } from "./operands.ts";
+import { known, missing, numbersFrom, numbersOf, sizesOf, wrapAxes } from "./operands.ts";
 import { defineOperator, float, int, optionalFloats, optionalInts, string } from "./operator.ts";
 import type { AttributesOf, Operand, Operator } from "./operator.ts";
 import { originOf, tapsOf, type Interpolation } from "./resize-taps.ts";
@@ -93,7 +93,7 @@ function statedLists(
   const [, roi, scales, sizes] = isOpset10 ? [inputs[0], undefined, inputs[1]] : inputs;
   const read = (name: string, operand: Operand | undefined): readonly number[] | undefined => {
     if (!operand || operand.shape.includes(0)) return undefined;
-    return numbersOf("Resize", name, operand);
+    return name === "sizes" ? sizesOf("Resize", name, operand) : numbersOf("Resize", name, operand);
   };
   return [read("roi", roi), read("scales", scales), read("sizes", sizes)];
 }

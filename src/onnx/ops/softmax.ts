@@ -6,14 +6,14 @@
 import { mapLanes } from "../../tensor/lanes.ts";
 import { reshape, sizeOf, type Tensor } from "../../tensor/tensor.ts";
 import { wrapAxis } from "./operands.ts";
-import { defineOperator, int, type Operand, type Operator } from "./operator.ts";
+import { defineOperator, int, own, type Operand, type Operator } from "./operator.ts";
 
 function alongAxis(name: string, replace: (lane: Float64Array) => Float64Array): Operator {
   return defineOperator({
     minInputs: 1,
     maxInputs: 1,
     since: 1,
-    attributes: { axis: int(undefined), flattened: int(0) },
+    attributes: { axis: int(undefined), flattened: own(int(0)) },
     shape([x]: readonly [Operand], { axis = -1 }) {
       wrapAxis(name, axis, x.shape.length);
       return [x.shape];

@@ -327,7 +327,20 @@ test("verify finds a graph whose shapes are wrong", () => {
 });
 
 describe("damaged files", () => {
-  const names = ["digits_cnn", "op_gemm_attributes", "opset18_cnn_dynamic"];
+  const names = [
+    "digits_cnn",
+    "gap_attention_softmax",
+    "gap_convtranspose",
+    "gap_einsum",
+    "gap_layernorm_opset17",
+    "gap_pad_reflect",
+    "gap_resize_bilinear",
+    "gap_split_opset18",
+    "op_gemm_attributes",
+    "op_maxpool",
+    "op_slice_gather",
+    "opset18_cnn_dynamic",
+  ];
 
   /** Fails if importing throws anything but a SottoError or makes an invalid graph. */
   function importDamaged(bytes: Uint8Array): boolean {

@@ -3,8 +3,8 @@
  * however the exporter wrote it.
  * @module
  */
-import { sameShape } from "../tensor/tensor.ts";
-import type { Graph, GraphNode, GraphValue } from "./graph.ts";
+import { sameShape } from "../../tensor/tensor.ts";
+import type { Graph, GraphNode, GraphValue } from "../graph.ts";
 
 /** Fuses every MatMul whose only reader is an Add of a constant that does not enlarge the product. */
 export function fuseMatMulAdd(
@@ -53,7 +53,7 @@ function constantNames(
 }
 
 /** How often each name is read, by nodes and as a graph output. */
-function countReads(
+export function countReads(
   nodes: readonly GraphNode[],
   outputs: readonly GraphValue[],
 ): Map<string, number> {

@@ -4,11 +4,11 @@
  * a Quant node that gives the same integers back.
  * @module
  */
-import { SottoError } from "../errors.ts";
-import { type Shape, type Tensor, cast, scalar, tensor } from "../tensor/tensor.ts";
-import { evaluateNode } from "./evaluate.ts";
-import type { Graph, GraphNode } from "./graph.ts";
-import { type CodeRange, alongAxis, codeRangeOf, saturationOf } from "./ops/quantization.ts";
+import { SottoError } from "../../errors.ts";
+import { type Shape, type Tensor, cast, scalar, tensor } from "../../tensor/tensor.ts";
+import { evaluateNode } from "../evaluate.ts";
+import type { Graph, GraphNode } from "../graph.ts";
+import { type CodeRange, alongAxis, codeRangeOf, saturationOf } from "../ops/quantization.ts";
 
 /** The part of a graph that the rewriting reads and extends. */
 type Parts = Pick<Graph, "constants" | "nodes" | "shapes">;
