@@ -95,11 +95,9 @@ class Lowering {
   constructor(program: TorchProgram, archive: TorchArchive) {
     this.program = program;
     this.archive = archive;
-    const [first] = this.userInputs();
     this.around = {
       valueOf: (name) => this.valueOf(name),
       metaOf: (name) => this.metaOf(name),
-      batch: first === undefined ? undefined : this.metaOf(first).sizes[0],
     };
   }
 
@@ -251,6 +249,10 @@ class Lowering {
 
   private graphValue(name: string, label: string): GraphValue {
     const { scalarType, sizes } = this.metaOf(name);
-    return { name: label, dtype: dtypeOfScalarType(scalarType, name), shape: sizes };
+    // PyTorch makes up names for sizes that vary; along the first axis there is only one that can.
+    const shape = sizes.map((size, axis) =>
+      axis === 0 && typeof size === "string" ? "batch" : size,
+    );
+    return { name: label, dtype: dtypeOfScalarType(scalarType, name), shape };
   }
 }

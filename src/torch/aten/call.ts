@@ -18,8 +18,6 @@ export interface Surroundings {
   /** Name in the model of a tensor of the program. */
   readonly valueOf: (name: string) => string;
   readonly metaOf: (name: string) => TensorMeta;
-  /** Batch size of the exported example: a number, or an expression. */
-  readonly batch: Size | undefined;
 }
 
 /** Where memory is and how it is laid out says nothing about values. */
@@ -224,11 +222,6 @@ export class Call {
     const front = axis < 0 ? axis + rank : axis;
     const isInside = front >= 0 && front < Math.max(rank, 1);
     return isInside ? front : this.refuse(`axis ${axis} of a tensor of ${rank} axes`);
-  }
-
-  /** True if a size along the first axis is the batch: it varies, or is that of the exported example. */
-  isBatch(size: Size | undefined): boolean {
-    return typeof size === "string" || (size !== undefined && size === this.around.batch);
   }
 
   /** A size that must not vary. */

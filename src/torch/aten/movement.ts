@@ -244,7 +244,7 @@ function expandTarget(call: Call, from: readonly Size[]): number[] {
   const to = call.resultSizes();
   return to.map((size, axis) => {
     const source = from[axis - to.length + from.length];
-    if (size === source || (axis === 0 && call.isBatch(size))) return 1;
+    if (size === source || (axis === 0 && typeof size === "string")) return 1;
     return call.fixed(size);
   });
 }

@@ -84,6 +84,29 @@ describe("archives", () => {
     expect(messageOf(bytes)).toMatch(/^BAD_MODEL at model: .*zip/);
   });
 
+  test("a file that claims to unpack to 3 GiB", () => {
+    const bytes = Buffer.from(zip([["a", text("aa")]]));
+    const directory = bytes.readUInt32LE(bytes.length - 6);
+    bytes.writeUInt32LE(3 * 2 ** 30, directory + 24);
+    expect(messageOf(new Uint8Array(bytes))).toMatch(/^BAD_MODEL at model: .*more than 2 GiB/);
+  });
+
+  test("a file that claims to be packed tighter than deflate can", () => {
+    const bytes = Buffer.from(zip([["serialized_exported_program.json", text("{}")]]));
+    const directory = bytes.readUInt32LE(bytes.length - 6);
+    bytes.writeUInt16LE(8, directory + 10);
+    bytes.writeUInt32LE(2 ** 30, directory + 24);
+    expect(messageOf(new Uint8Array(bytes))).toMatch(/^BAD_MODEL at model: .*impossible size/);
+  });
+
+  test("a file that is there twice", () => {
+    const twice = zip([
+      ["a", text("1")],
+      ["a", text("2")],
+    ]);
+    expect(messageOf(twice)).toMatch(/^BAD_MODEL at model: holds a twice/);
+  });
+
   test("a weight that is missing", () => {
     const change = { "model/data/weights/weight_0": null };
     expect(messageOf(altered(["mlp", "model.pt2"], change))).toMatch(/weight_0 is missing/);
