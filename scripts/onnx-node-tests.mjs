@@ -22,10 +22,14 @@ import { nodeTestFolders } from "./onnx-node-data.mjs";
 const oldestOpset = 7;
 const newestOpset = 22;
 
-// The tolerances of the ONNX project's own test runner; bfloat16, which is widened, is seven bits after the point.
-const relativeTolerance = 1e-3;
-const bfloat16Tolerance = 2 ** -7;
-const absoluteTolerance = 1e-7;
+// The ONNX project's own test runner has 1e-3 and 1e-7. 16-bit floats, which are widened, have the precision of their type.
+const relativeTolerance = 2e-6;
+const absoluteTolerance = 1e-6;
+const narrowTolerances = { FLOAT16: 2 ** -10, BFLOAT16: 2 ** -7 };
+
+// The windows of signal processing are defined with four decimals of pi, and their expected values with all.
+const looseTests = /(blackman|hamming|hann)window/;
+const looseTolerance = 1e-3;
 
 /** What sotto does not compute, said by name. */
 class Refusal extends Error {}
@@ -92,14 +96,18 @@ function readRefusing(read) {
   }
 }
 
-/** A recorded tensor and the relative tolerance of its type; numpy has no bfloat16, so that the tests hold such numbers as their bit patterns. */
+/**
+ * A recorded tensor and the relative tolerance of its type; numpy has no bfloat16, so that the tests hold such numbers as
+ * their bit patterns.
+ */
 function readValue(path, { dtype }) {
   return readRefusing(() => {
     const proto = fromBinary(TensorProtoSchema, new Uint8Array(readFileSync(path)));
     const isPattern = dtype === "float32" && DataType[proto.dataType] === "UINT16";
     if (isPattern) proto.dataType = DataType.BFLOAT16;
-    const isBfloat16 = DataType[proto.dataType] === "BFLOAT16";
-    const tolerance = isBfloat16 ? bfloat16Tolerance : relativeTolerance;
+    const tolerance = looseTests.test(path)
+      ? looseTolerance
+      : (narrowTolerances[DataType[proto.dataType]] ?? relativeTolerance);
     return { value: readTensor(proto, path), tolerance };
   });
 }

@@ -9,7 +9,7 @@ import { evaluateNode } from "../onnx/evaluate.ts";
 import { conv } from "../tensor/conv.ts";
 import { combine } from "../tensor/elementwise.ts";
 import { matmul } from "../tensor/matmul.ts";
-import { type Tensor, int64, reshape } from "../tensor/tensor.ts";
+import { type Tensor, cast, int64, reshape } from "../tensor/tensor.ts";
 import {
   type CircuitOp,
   type FloatOp,
@@ -126,7 +126,8 @@ function applyFloat(op: FloatOp, inputs: readonly Tensor[]): Tensor {
   let next = 0;
   const operands = op.operands.map((constant) => (constant === null ? inputs[next++] : constant));
   const [result] = evaluateNode({ opType: op.opType, attributes: op.attributes }, operands);
-  return result;
+  // Truth values and indices count as floats like everything else inside a table.
+  return result.dtype === "float32" ? result : cast(result, "float64");
 }
 
 function mapInt(x: Tensor, f: (value: number) => number): Tensor<"int64"> {

@@ -63,7 +63,7 @@ function resolveFit(
   return { ...value, op: { ...op, encoding: { ...op.encoding, interval } } };
 }
 
-function guarantee({ op, name }: CircuitValue, inputs: readonly Interval[]): Interval {
+function guarantee({ op, name, shape }: CircuitValue, inputs: readonly Interval[]): Interval {
   const [x] = inputs;
   switch (op.kind) {
     case "input":
@@ -98,7 +98,7 @@ function guarantee({ op, name }: CircuitValue, inputs: readonly Interval[]): Int
       return { lo: snap(x.lo), hi: snap(x.hi) };
     }
     case "table":
-      return tableRange(op, x);
+      return tableRange(op, x, shape.length);
     case "extractBit":
       return { lo: 0, hi: 2 ** op.position };
     case "fit":
@@ -126,7 +126,7 @@ function weightedSum(weights: Tensor, axis: 0 | 1, x: Interval): Interval {
 }
 
 /** Everything a table can give on the boxes that an interval touches. */
-function tableRange(op: TableOp, x: Interval): Interval {
+function tableRange(op: TableOp, x: Interval, rank: number): Interval {
   const last = op.steps[op.steps.length - 1].op;
   const grid = gridOf(op.encoding);
   const first = Math.floor((x.lo - grid.origin) / grid.step);
@@ -137,7 +137,7 @@ function tableRange(op: TableOp, x: Interval): Interval {
     const [lo, hi] = last.map.codeRange;
     return { lo, hi };
   }
-  return measureInterval(tabulate(op, first, boxes));
+  return measureInterval(tabulate(op, first, boxes, rank));
 }
 
 /** Axes along which a table's constants vary, as a shape with 1 elsewhere; the batch axis is always 1. */
@@ -163,15 +163,12 @@ export function constantShape(op: TableOp): { readonly shape: readonly number[] 
 
 /**
  * The table's results at the representatives of `boxes` boxes from box `first` on, for every combination of constants:
- * shape [boxes, ...constant shape without batch].
+ * shape [boxes, ...constant shape without batch]. `rank` is that of the tensor, whose first axis is the batch.
  */
-export function tabulate(op: TableOp, first: number, boxes: number, rank?: number): Tensor {
+export function tabulate(op: TableOp, first: number, boxes: number, rank: number): Tensor {
   const grid = gridOf(op.encoding);
   const { shape } = constantShape(op);
-  const padded = [
-    ...Array.from({ length: Math.max(0, (rank ?? 0) - shape.length) }, () => 1),
-    ...shape,
-  ];
+  const padded = [...Array.from({ length: Math.max(0, rank - shape.length) }, () => 1), ...shape];
   const rest = padded.slice(1);
   const classes = rest.reduce((product, dim) => product * dim, 1);
   const points = new Float64Array(boxes * classes);

@@ -3,7 +3,7 @@
  * @module
  */
 import { operatorName } from "../onnx/ops/index.ts";
-import { sameQuantizer } from "./quant-node.ts";
+import { isUniform, sameQuantizer } from "./quant-node.ts";
 import type { ConstantOperand, Operand, QuantizedOperation, QuantizedValue } from "./operation.ts";
 import { codeMapOf, floatResult } from "./operation.ts";
 import type { QuantizedModule } from "./module.ts";
@@ -51,12 +51,14 @@ export function buildCircuit(module: QuantizedModule): Circuit {
 
 /** The operand of a Quant node that is quantized in just this way, such as an input that the client quantizes for it. */
 function alreadyQuantized(
-  { calibrated }: QuantizedOperation,
+  { node, calibrated }: QuantizedOperation,
   [first]: readonly (Operand<ValueId> | undefined)[],
 ): QuantizedValue<ValueId> | null {
   const { outputQuantizer } = calibrated;
   if (!outputQuantizer.options.isPrecomputedQat || !first?.value) return null;
-  return sameQuantizer(first.value.quantizer, outputQuantizer) ? first.value : null;
+  return isUniform(node) && sameQuantizer(first.value.quantizer, outputQuantizer)
+    ? first.value
+    : null;
 }
 
 function emitFloat(

@@ -17,8 +17,8 @@ export interface QuantizationChoices {
   /** Range of activations. Default "minmax". */
   readonly calibration?: CalibrationRange;
   /**
-   * Whether the inputs of one operator are signed together ("shared", default), or each has a sign bit only if it needs
-   * one ("perInput"), which gives one that is never negative twice as many levels.
+   * Whether the inputs of one operator are signed together ("shared", default), or each only if it has negative values
+   * ("perInput"): one that has none then keeps zero point 0, which spares terms in products of encrypted tensors.
    */
   readonly inputSignedness?: "shared" | "perInput";
   /**

@@ -9,6 +9,7 @@ import { SottoError } from "../errors.ts";
 import { splitClientSteps } from "../onnx/client-steps.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode } from "../onnx/graph.ts";
+import { clamp } from "../tensor/elementwise.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
 import type { NBits, Rounding } from "./bits.ts";
@@ -23,11 +24,12 @@ import {
   type QuantizedOperation,
   type QuantizedValue,
   floatResult,
+  optionsFor,
 } from "./operation.ts";
 import { ruleOf } from "./ops/index.ts";
 import { removeLowBits } from "./power-of-two.ts";
 import { isQuantNode, quantizerOf } from "./quant-node.ts";
-import { type QuantizationOptions, UniformQuantizer, measureStats } from "./quantizer.ts";
+import { type MinMaxStats, type QuantizationOptions, UniformQuantizer } from "./quantizer.ts";
 
 /** Calibration data of a tensor, and the quantizer that its producer gave it; null for graph inputs. */
 interface Flow {
@@ -39,10 +41,16 @@ interface Flow {
 export interface ConversionMethod {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
+  /** Changes the float model before it is quantized. */
+  prepare?(graph: Graph, calibration: readonly Tensor[]): Graph;
   /** Codes of a float constant; `axis` is that of the output channels where it is the weights of linear operators. */
   quantizeConstant(values: Tensor, axis: number | undefined): QuantizedArray;
   /** How a node quantizes its variable inputs, given their calibration data. */
   inputOptions(nBits: number, data: readonly Tensor[]): QuantizationOptions;
+  /** The range of values that codes are spread over. */
+  range(values: Tensor): MinMaxStats;
+  /** Each input of an operator has a sign only if it needs one. */
+  readonly signsPerInput: boolean;
   /** What the next node is calibrated on. */
   passOn(result: QuantizedValue<Tensor>, raw: Tensor): Tensor;
 }
@@ -59,13 +67,14 @@ export function convert(
   method: ConversionMethod,
   rows: readonly Tensor[],
 ): Conversion {
-  const { graph, before, after } = splitClientSteps(whole);
-  const inputs = graph.inputs.map((input, i) => ({ ...input, step: before[i] }));
+  const { graph: inner, before, after } = splitClientSteps(whole);
+  const inputs = inner.inputs.map((input, i) => ({ ...input, step: before[i] }));
   const calibration = prepareRows(inputs, rows, "calibration");
+  const graph = method.prepare?.(inner, calibration) ?? inner;
   const walk = new Walk(graph, method, calibration);
   const calibrated = graph.nodes.flatMap((node) => walk.visit(node) ?? []);
   const rounded = removeLowBits(calibrated, walk.constants);
-  const { operations, quantizers } = quantizeInputs(graph, rounded, calibration, method.nBits);
+  const { operations, quantizers } = quantizeInputs(graph, rounded, calibration, method);
   const module = new QuantizedModule({
     graph,
     before,
@@ -151,7 +160,7 @@ class Walk {
     );
     const inputs = intoDomain(node, values);
     const [raw] = evaluateNode(node, rule.calibrationInputs?.(inputs, node.attributes) ?? inputs);
-    const floats = isFloatType(raw) ? raw : cast(raw, "float64"); // truth values and indices
+    const floats = withinFinite(isFloatType(raw) ? raw : cast(raw, "float64"));
     const [output] = node.outputs;
     const isGraphOutput = this.#graph.outputs.some(({ name }) => name === output);
     const base = {
@@ -161,6 +170,7 @@ class Walk {
       isFused,
       isGraphOutput,
       inputOptions,
+      signsPerInput: this.#method.signsPerInput,
       outputBits: nBits.model_outputs,
       weightBits: nBits.op_weights,
       rounding,
@@ -192,16 +202,18 @@ class Walk {
 
   /**
    * Quantizer of a node's float result: unsigned, `model_outputs` bits. A Quant node states its own; Identity hands its
-   * input's on if it has codes.
+   * input's on if it has codes, and so does Cast with indices.
    */
   #resultQuantizer(node: GraphNode, raw: Tensor): UniformQuantizer {
-    const stats = measureStats(raw);
+    const stats = this.#method.range(raw);
     if (isQuantNode(node)) {
       return quantizerOf(node, (name) => this.#constants.get(name)?.values, stats);
     }
     const nBits = this.#method.nBits.model_outputs;
-    const inherited =
-      node.opType === "Identity" ? this.#flows.get(node.inputs[0])?.quantizer : null;
+    const input = this.#flows.get(node.inputs[0])?.quantizer;
+    const isIndex = input?.scale === 1 && input.zeroPoint === 0; // stays one under Cast
+    const isSame = node.opType === "Identity" || (node.opType === "Cast" && isIndex);
+    const inherited = isSame ? input : null;
     if (typeof inherited?.zeroPoint === "number") {
       const { scale, zeroPoint, offset } = inherited;
       return new UniformQuantizer({ nBits, scale, zeroPoint, offset }, stats);
@@ -214,9 +226,10 @@ class Walk {
     const constant = this.#constants.get(name);
     if (constant) return { constant, value: null };
     const { data, quantizer } = this.#flow(name);
-    const stats = measureStats(data);
+    const stats = this.#method.range(data);
     const { rmin, rmax } = stats;
-    const own = quantizer ?? new UniformQuantizer({ ...inputOptions, rmin, rmax }, stats);
+    const options = optionsFor({ inputOptions, signsPerInput: this.#method.signsPerInput }, stats);
+    const own = quantizer ?? new UniformQuantizer({ ...options, rmin, rmax }, stats);
     return { constant: null, value: { floats: data, codes: null, quantizer: own } };
   }
 
@@ -226,6 +239,19 @@ class Walk {
     const message = "expected a tensor that an earlier node or input defines";
     throw new SottoError("BAD_MODEL", name, message);
   }
+}
+
+/** A branch that is not taken may overflow: what is infinite counts as the largest value that is not. */
+function withinFinite(values: Tensor): Tensor {
+  let lo = Infinity;
+  let hi = -Infinity;
+  for (const value of values.data) {
+    if (value < lo && value !== -Infinity) lo = value;
+    if (value > hi && value !== Infinity) hi = value;
+  }
+  return lo <= hi && values.data.some((value) => Math.abs(value) === Infinity)
+    ? clamp(values, lo, hi)
+    : values;
 }
 
 function isFloatType({ dtype }: Tensor): boolean {

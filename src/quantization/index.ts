@@ -5,6 +5,7 @@
 export type { TensorOrList } from "../tensor/list.ts";
 export { roundHalfEven } from "../tensor/codes.ts";
 export { QuantizedArray, type QuantizedArrayInit } from "./array.ts";
+export type { CalibrationRange, QuantizationChoices } from "./choices.ts";
 export {
   type NBits,
   type NBitsOption,

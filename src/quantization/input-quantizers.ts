@@ -6,16 +6,22 @@
 import type { Graph } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { NBits } from "./bits.ts";
-import type { QuantizedOperation } from "./operation.ts";
+import { type QuantizedOperation, optionsFor } from "./operation.ts";
 import { isQuantNode, isUniform } from "./quant-node.ts";
-import { UniformQuantizer, measureStats, quantizationOptions } from "./quantizer.ts";
+import { type MinMaxStats, UniformQuantizer, quantizationOptions } from "./quantizer.ts";
+
+/** Bits of inputs, and how their ranges follow from rows. */
+interface InputMethod {
+  readonly nBits: NBits;
+  readonly range: (values: Tensor) => MinMaxStats;
+}
 
 /** One quantizer per graph input, and the operations with the options of an input's Quant node where one decides. */
 export function quantizeInputs(
   graph: Graph,
   operations: readonly QuantizedOperation[],
   calibration: readonly Tensor[],
-  nBits: NBits,
+  method: InputMethod,
 ): {
   readonly operations: readonly QuantizedOperation[];
   readonly quantizers: readonly UniformQuantizer[];
@@ -24,7 +30,7 @@ export function quantizeInputs(
   const quantizers = graph.inputs.map(({ name }, i) => {
     const readers = known.filter(({ integerProducers }) => integerProducers.has(name));
     const stated = statedQuantizer(readers);
-    if (stated === null) return ownQuantizer(readers, calibration[i], nBits);
+    if (stated === null) return ownQuantizer(readers, calibration[i], method);
     known = known.map((op) =>
       op.integerProducers.has(name) && !op.isFused ? { ...op, inputOptions: stated.options } : op,
     );
@@ -51,14 +57,14 @@ function statedQuantizer(readers: readonly QuantizedOperation[]): UniformQuantiz
 function ownQuantizer(
   readers: readonly QuantizedOperation[],
   data: Tensor,
-  nBits: NBits,
+  { nBits, range }: InputMethod,
 ): UniformQuantizer {
   const first = readers.find(({ isFused }) => !isFused);
   const hasTable = readers.some(({ isFused }) => isFused);
+  const stats = range(data);
   const options =
     first === undefined || hasTable
       ? quantizationOptions({ nBits: nBits.model_inputs, isSigned: true })
-      : first.inputOptions;
-  const stats = measureStats(data);
+      : optionsFor(first, stats);
   return new UniformQuantizer({ ...options, rmin: stats.rmin, rmax: stats.rmax }, stats);
 }

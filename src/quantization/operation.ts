@@ -58,6 +58,8 @@ export interface QuantizedOperation {
   readonly isGraphOutput: boolean;
   /** How variable inputs are quantized. */
   readonly inputOptions: QuantizationOptions;
+  /** Each input has a sign only if its own values need one. */
+  readonly signsPerInput: boolean;
   /** Bits of the result. */
   readonly outputBits: number;
   /** Bits of constants that the rule makes itself. */
@@ -96,6 +98,14 @@ export interface OperatorRule {
   ): QuantizedValue<V>;
 }
 
+/** How one input of a node is quantized, given its range. */
+export function optionsFor(
+  { inputOptions, signsPerInput }: Pick<QuantizedOperation, "inputOptions" | "signsPerInput">,
+  { rmin }: MinMaxStats,
+): QuantizationOptions {
+  return signsPerInput ? { ...inputOptions, isSigned: rmin < 0 } : inputOptions;
+}
+
 /** The integer inputs of a node: codes that may be reused, or new ones made from the floats. */
 export function prepareInput<V>(
   target: Target<V>,
@@ -105,7 +115,8 @@ export function prepareInput<V>(
   const { options, stats, zeroPoint } = input.quantizer;
   // A raw accumulator that is a graph output too has a zero point per output: its integers are no codes.
   const isCoded = typeof zeroPoint === "number";
-  if (isCoded && (options.isPrecomputedQat || sameCodes(op.inputOptions, options))) {
+  const wanted = stats === null ? op.inputOptions : optionsFor(op, stats);
+  if (isCoded && (options.isPrecomputedQat || sameCodes(wanted, options))) {
     return {
       codes: input.codes ?? quantize(target, op, input, input.quantizer),
       quantizer: input.quantizer,
@@ -113,7 +124,7 @@ export function prepareInput<V>(
   }
   if (stats === null) throw new Error(`internal: ${op.node.name} gets an input without statistics`);
   const { rmin, rmax } = stats;
-  const quantizer = new UniformQuantizer({ ...op.inputOptions, rmin, rmax }, stats);
+  const quantizer = new UniformQuantizer({ ...wanted, rmin, rmax }, stats);
   return { codes: quantize(target, op, input, quantizer), quantizer };
 }
 

@@ -6,7 +6,8 @@
  */
 import type { Graph } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { quantizeConstant } from "./array.ts";
+import { type QuantizedArray, quantizeConstant } from "./array.ts";
+import { correctBiases } from "./bias-correction.ts";
 import {
   type NBits,
   type NBitsOption,
@@ -17,10 +18,12 @@ import {
 } from "./bits.ts";
 import { type QuantizationChoices, completeChoices } from "./choices.ts";
 import { convert } from "./convert.ts";
+import { equalize } from "./equalization.ts";
 import type { QuantizedModule } from "./module.ts";
 import type { QuantizedValue } from "./operation.ts";
 import { quantizePerChannel } from "./per-channel.ts";
 import { quantizationOptions } from "./quantizer.ts";
+import { rangeOf } from "./ranges.ts";
 
 /** Options of post-training quantization beside the bits. */
 export interface QuantizationSettings extends QuantizationChoices {
@@ -50,23 +53,38 @@ export class PostTrainingAffineQuantization {
    */
   quantizeModule(...calibration: readonly Tensor[]): QuantizedModule {
     const { nBits, rounding } = this;
+    const { inputSignedness, calibration: kind } = this.#choices;
     const { module } = convert(
       this.graph,
       {
         nBits,
         rounding,
-        quantizeConstant: (values, axis) =>
-          this.#choices.perChannelWeights && axis !== undefined
-            ? quantizePerChannel(nBits.op_weights, values, axis)
-            : quantizeConstant(nBits.op_weights, values),
+        prepare: this.#prepare,
+        quantizeConstant: this.#quantizeConstant,
         inputOptions: (bits, data) =>
           quantizationOptions({ nBits: bits, isSigned: data.some(hasNegative) }),
+        range: (values) => rangeOf(values, kind, nBits.op_inputs),
+        signsPerInput: inputSignedness === "perInput",
         passOn: roundToCodes,
       },
       calibration,
     );
     return module;
   }
+
+  /** Changes the float model where that makes it easier to quantize. */
+  readonly #prepare = (graph: Graph, calibration: readonly Tensor[]): Graph => {
+    const { equalization, biasCorrection } = this.#choices;
+    const equalized = equalization ? equalize(graph) : graph;
+    return biasCorrection
+      ? correctBiases(equalized, calibration, this.#quantizeConstant)
+      : equalized;
+  };
+
+  readonly #quantizeConstant = (values: Tensor, axis: number | undefined): QuantizedArray =>
+    this.#choices.perChannelWeights && axis !== undefined
+      ? quantizePerChannel(this.nBits.op_weights, values, axis)
+      : quantizeConstant(this.nBits.op_weights, values);
 }
 
 function hasNegative({ data }: Tensor): boolean {

@@ -18,7 +18,7 @@ import {
 import { type Conversion, convert } from "./convert.ts";
 import type { QuantizedModule } from "./module.ts";
 import { isQuantNode } from "./quant-node.ts";
-import { quantizationOptions } from "./quantizer.ts";
+import { measureStats, quantizationOptions } from "./quantizer.ts";
 
 /** Imports a graph with Quant nodes; bits matter only where the model states none: inputs and outputs of tables. */
 export class PostTrainingQATImporter {
@@ -51,6 +51,8 @@ export class PostTrainingQATImporter {
         quantizeConstant: (values) =>
           new QuantizedArray(nBits.op_weights, values, { isSigned: true, isQat: true }),
         inputOptions: (bits) => quantizationOptions({ nBits: bits, isSigned: true, isQat: true }),
+        range: measureStats,
+        signsPerInput: false,
         passOn: (_, raw) => raw,
       },
       calibration,

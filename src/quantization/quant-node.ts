@@ -23,10 +23,27 @@ export function hasAnyQnnLayers({ nodes }: Graph): boolean {
   return nodes.some(isQuantNode);
 }
 
-/** Whether the codes of the node are those of its quantizer on the same floats: not so for signs and other roundings. */
-export function isUniform({ opType, attributes }: GraphNode): boolean {
-  const { rounding_mode: mode = "ROUND" } = attributes;
-  return opType !== "BipolarQuant" && typeof mode === "string" && isHalfEven(mode);
+/**
+ * Whether the codes of the node are those of its quantizer on the same floats: not so for signs, other roundings, and
+ * unsigned codes without the highest one.
+ */
+export function isUniform(node: GraphNode): boolean {
+  const { rounding_mode: mode = "ROUND" } = node.attributes;
+  const { signed, narrow } = signOf(node);
+  const isPlain = signed || !narrow;
+  return node.opType !== "BipolarQuant" && isPlain && typeof mode === "string" && isHalfEven(mode);
+}
+
+function signOf({ domain, attributes }: GraphNode): {
+  readonly signed: boolean;
+  readonly narrow: boolean;
+} {
+  const stated = {
+    signed: Number(attributes["signed"] ?? 1),
+    narrow: Number(attributes["narrow"] ?? 0),
+  };
+  const { signed, narrow } = domain === "onnx.brevitas" ? fixSign(stated) : stated;
+  return { signed: signed !== 0, narrow: narrow !== 0 };
 }
 
 /** Looks a name up among the constants; undefined if it is none. */
@@ -79,13 +96,9 @@ function codesOf(
       `expected one bit width from 1 to 32, got ${bits ? [...bits.data].join(", ") : "none"}`,
     );
   }
-  const stated = {
-    signed: Number(node.attributes["signed"] ?? 1),
-    narrow: Number(node.attributes["narrow"] ?? 0),
-  };
-  const { signed, narrow } = node.domain === "onnx.brevitas" ? fixSign(stated) : stated;
+  const { signed, narrow } = signOf(node);
   // An unsigned narrow range ends one below the highest code: its floats are clipped there by the node itself.
-  return { nBits, signed: signed !== 0, narrow: signed !== 0 && narrow !== 0 };
+  return { nBits, signed, narrow: signed && narrow };
 }
 
 function requireParameter(node: GraphNode, value: Tensor | undefined, index: number): Tensor {

@@ -53,6 +53,20 @@ const CASES: readonly Case[] = [
     isExact: false,
   },
   {
+    name: "quantization-aware training",
+    model: "qat_mlp_w3a3",
+    options: { importQat: true, roundingThresholdBits: { nBits: 5, method: "approximate" } },
+    rows: 1,
+    isExact: false,
+  },
+  {
+    name: "quantization-aware training with power-of-two scales and integer biases",
+    model: "qat_mlp_pot",
+    options: { importQat: true },
+    rows: 1,
+    isExact: true,
+  },
+  {
     name: "sum of two encrypted tensors",
     model: "op_add_two_inputs",
     options: { nBits: 4, roundingThresholdBits: { nBits: 4, method: "approximate" } },

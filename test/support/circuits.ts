@@ -75,6 +75,7 @@ export function lowerCircuit(
     name,
     shape,
     quantizer: new UniformQuantizer({ nBits: 8, scale: 1, zeroPoint: 0, offset: 0 }),
+    step: null,
   });
   const ports = {
     inputs: circuit.values.filter(({ op }) => op.kind === "input").map(port),

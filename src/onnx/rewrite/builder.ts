@@ -13,12 +13,14 @@ export type Parts = Pick<Graph, "constants" | "nodes" | "shapes">;
 export class Replacement {
   readonly node: GraphNode;
   readonly nodes: GraphNode[] = [];
-  readonly constants = new Map<string, Tensor>();
+  readonly constants: Map<string, Tensor> = new Map();
   readonly #parts: Parts;
+  readonly #fixed: ReadonlySet<string>;
 
-  constructor(node: GraphNode, parts: Parts) {
+  constructor(node: GraphNode, parts: Parts, fixed: ReadonlySet<string>) {
     this.node = node;
     this.#parts = parts;
+    this.#fixed = fixed;
   }
 
   /** Adds a node and returns the name of its result. */
@@ -70,6 +72,11 @@ export class Replacement {
     );
   }
 
+  /** Whether an input does not depend on the model's inputs: a constant, or what a quantizer makes of one. */
+  isFixed(input: number): boolean {
+    return this.#fixed.has(this.node.inputs[input]);
+  }
+
   /** Value of an input if it is there and constant. */
   known(input: number): Tensor | undefined {
     return this.#parts.constants.get(this.node.inputs[input] ?? "");
@@ -83,4 +90,17 @@ export class Replacement {
     const count = this.nodes.length + this.constants.size;
     return `${this.node.outputs[0]}/${suffix}_${count}`;
   }
+}
+
+/** Constants, and what quantizers make of them. */
+export function fixedNames(
+  nodes: readonly GraphNode[],
+  constants: Graph["constants"],
+): ReadonlySet<string> {
+  const fixed = new Set(constants.keys());
+  for (const { inputs, outputs } of nodes) {
+    if (!inputs.every((name) => name === "" || fixed.has(name))) continue;
+    for (const name of outputs) fixed.add(name);
+  }
+  return fixed;
 }

@@ -6,7 +6,7 @@
 import { SottoError } from "../../errors.ts";
 import { type Tensor, float32, int64, reshape, tensor } from "../../tensor/tensor.ts";
 import type { GraphNode } from "../graph.ts";
-import { type Parts, Replacement } from "./builder.ts";
+import { type Parts, Replacement, fixedNames } from "./builder.ts";
 import { einsum } from "./einsum.ts";
 import { gemm } from "./gemm.ts";
 
@@ -18,11 +18,12 @@ export function decompose(
   keep: ReadonlySet<GraphNode>,
 ): Parts {
   const all = new Map(constants);
+  const fixed = fixedNames(nodes, constants);
   const simple = nodes.flatMap((node) => {
     const decomposition =
       node.domain === "" && !keep.has(node) ? DECOMPOSITIONS[node.opType] : undefined;
     if (!decomposition) return [node];
-    const replacement = new Replacement(node, { nodes, constants, shapes });
+    const replacement = new Replacement(node, { nodes, constants, shapes }, fixed);
     decomposition(replacement);
     for (const [name, value] of replacement.constants) all.set(name, value);
     return replacement.nodes.length > 0 ? replacement.nodes : [node];

@@ -68,27 +68,26 @@ function withoutLonely(r: Replacement, x: Labelled, wanted: readonly string[]): 
   return { ...x, name, labels: x.labels.filter((label) => wanted.includes(label)) };
 }
 
-/** Product over shared labels: those in the result index a stack of matrices, the others are summed. */
+/**
+ * Product over shared labels: those in the result index a stack of matrices, the others are summed. The first axis of a
+ * value is the batch and stays in front; an operand without it is the same for all rows.
+ */
 function contract(r: Replacement, a: Labelled, b: Labelled, result: readonly string[]): Labelled {
   const shared = a.labels.filter((label) => b.labels.includes(label));
+  const batch = [result[0]].filter((label) => !shared.includes(label));
   const stack = shared.filter((label) => result.includes(label));
   const terms = shared.filter((label) => !result.includes(label));
-  const rows = a.labels.filter((label) => !shared.includes(label));
-  const columns = b.labels.filter((label) => !shared.includes(label));
+  const own = (x: Labelled): string[] =>
+    x.labels.filter((label) => !shared.includes(label) && !batch.includes(label));
+  const [rows, columns] = [own(a), own(b)];
+  const lead = (x: Labelled): string[] => batch.filter((label) => x.labels.includes(label));
   const sizes = new Map([...a.sizes, ...b.sizes]);
-  const left = asMatrices(r, a, stack, [rows, terms]);
-  const right = asMatrices(r, b, stack, [terms, columns]);
+  const left = asMatrices(r, a, [...lead(a), ...stack], [rows, terms]);
+  const right = asMatrices(r, b, [...lead(b), ...stack], [terms, columns]);
   const product = r.add("MatMul", [left, right]);
-  const labels = [...stack, ...rows, ...columns];
-  return {
-    name: reshaped(
-      r,
-      product,
-      labels.map((label) => sizes.get(label) ?? 1),
-    ),
-    labels,
-    sizes,
-  };
+  const labels = [...batch, ...stack, ...rows, ...columns];
+  const shape = labels.map((label) => sizes.get(label) ?? 1);
+  return { name: reshaped(r, product, shape), labels, sizes };
 }
 
 /** Moves axes into the order stack, then the two groups, and merges each group into one axis. */

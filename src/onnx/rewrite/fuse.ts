@@ -5,6 +5,7 @@
  */
 import { sameShape } from "../../tensor/tensor.ts";
 import type { Graph, GraphNode, GraphValue } from "../graph.ts";
+import { fixedNames } from "./builder.ts";
 
 /** Fuses every MatMul whose only reader is an Add of a constant that does not enlarge the product. */
 export function fuseMatMulAdd(
@@ -13,7 +14,7 @@ export function fuseMatMulAdd(
   { constants, shapes }: Pick<Graph, "constants" | "shapes">,
 ): GraphNode[] {
   const reads = countReads(nodes, outputs);
-  const fixed = constantNames(nodes, constants);
+  const fixed = fixedNames(nodes, constants);
   const products = new Map<string, GraphNode>();
   for (const node of nodes) {
     const [name] = node.outputs;
@@ -37,19 +38,6 @@ export function fuseMatMulAdd(
     };
   });
   return fused.filter((node) => !absorbed.has(node));
-}
-
-/** Constants, and what quantizers make of them. */
-function constantNames(
-  nodes: readonly GraphNode[],
-  constants: Graph["constants"],
-): ReadonlySet<string> {
-  const fixed = new Set(constants.keys());
-  for (const { inputs, outputs } of nodes) {
-    if (!inputs.every((name) => name === "" || fixed.has(name))) continue;
-    for (const name of outputs) fixed.add(name);
-  }
-  return fixed;
 }
 
 /** How often each name is read, by nodes and as a graph output. */

@@ -13,7 +13,7 @@ export function gemm(r: Replacement): void {
   const { alpha = 1, beta = 1, transA = 0, transB = 0 } = r.node.attributes;
   const weights = r.known(1);
   const isPlain = alpha === 1 && (beta === 1 || c === "") && transA === 0;
-  if (isPlain && (transB === 0 || weights)) return;
+  if (isPlain && (transB === 0 || r.isFixed(1))) return;
   const left = transA === 1 ? turned(r, a, r.known(0)) : a;
   const bias = beta === 0 ? "" : scaledBy(r, c, Number(beta));
   if (weights) {

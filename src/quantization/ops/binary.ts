@@ -25,6 +25,7 @@ import {
 import { UniformQuantizer, measureStats } from "../quantizer.ts";
 import {
   type Coded,
+  atScale,
   centred,
   constant,
   floatOp,
@@ -68,8 +69,8 @@ function atOneScale<V>(
   return { scale, codes: inputs.map((input) => rescale(target, op, input, scale)) };
 }
 
-/** A result of integers at a scale, zero point 0. */
-function atScale<V>(
+/** A result of integers at a scale. */
+function integerResult<V>(
   target: Target<V>,
   op: QuantizedOperation,
   codes: V,
@@ -83,25 +84,52 @@ function atScale<V>(
   return floatResult(op, target.emit(read, [codes], op.node.name));
 }
 
-/** A result that an integer combination of both operands at one scale gives. */
-function combination(combine: <V>(target: Target<V>, name: string, a: V, b: V) => V): OperatorRule {
+type Combine = <V>(target: Target<V>, name: string, a: V, b: V) => V;
+
+/** A sum or difference at one scale, of codes, as Concrete ML has it. */
+function sumLike(combine: Combine): OperatorRule {
   return {
     ...fusesAlone,
     lower(target, op, operands) {
       const { scale, codes } = atOneScale(target, op, bothCoded(target, op, operands));
-      return atScale(target, op, combine(target, op.node.name, codes[0], codes[1]), scale);
+      return integerResult(target, op, combine(target, op.node.name, codes[0], codes[1]), scale);
     },
   };
 }
 
-export const Add: OperatorRule = combination((target, name, a, b) =>
+export const Add: OperatorRule = sumLike((target, name, a, b) =>
   target.emit({ kind: "add" }, [a, b], name),
 );
-export const Sub: OperatorRule = combination((target, name, a, b) =>
+export const Sub: OperatorRule = sumLike((target, name, a, b) =>
   target.emit({ kind: "sub" }, [a, b], name),
 );
-export const Max: OperatorRule = combination(larger);
-export const Min: OperatorRule = combination(smaller);
+
+/** Both operands as integers nearest to their floats at one scale. */
+function bothAt<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  operands: Operands<V>,
+  scale: number,
+): readonly [V, V] {
+  const at = (i: number): V =>
+    atScale(target, op.node.name, requireVariable(op, operands[i], "each operand").floats, scale);
+  return [at(0), at(1)];
+}
+
+/** The larger or smaller of two tensors, at the result's scale. */
+function extreme(choose: Combine): OperatorRule {
+  return {
+    ...fusesAlone,
+    lower(target, op, operands) {
+      const scale = op.calibrated.outputQuantizer.tensorScale(op.node.name);
+      const [a, b] = bothAt(target, op, operands, scale);
+      return integerResult(target, op, choose(target, op.node.name, a, b), scale);
+    },
+  };
+}
+
+export const Max: OperatorRule = extreme(larger);
+export const Min: OperatorRule = extreme(smaller);
 
 /** Product of the centred codes; the result is off by the product of the zero points while it is rounded. */
 export const Mul: OperatorRule = {
@@ -129,10 +157,10 @@ function product<V>(
   { scale, offset }: { readonly scale: number; readonly offset: number },
 ): QuantizedValue<V> {
   const exact = multiply(target, op.node.name, a, b);
-  if (op.isGraphOutput) return atScale(target, op, exact, scale);
+  if (op.isGraphOutput) return integerResult(target, op, exact, scale);
   const moved = shiftBy(target, op.node.name, exact, op.rounding === null ? 0 : offset);
   const rounded = roundAccumulator(target, op, moved);
-  return atScale(target, op, rounded, scale, op.rounding === null ? 0 : offset);
+  return integerResult(target, op, rounded, scale, op.rounding === null ? 0 : offset);
 }
 
 /** Product of the numerator with the reciprocal of the denominator, which a table gives. */
@@ -214,13 +242,21 @@ function comparison(opType: string): OperatorRule {
   return {
     ...fusesAlone,
     lower(target, op, operands) {
-      const inputs = bothCoded(target, op, operands);
-      const scale = Math.min(...inputs.map(({ quantizer }) => quantizer.tensorScale(op.node.name)));
-      const [a, b] = inputs.map((input) => rescale(target, op, input, scale));
+      const scales = [0, 1].map((i) =>
+        ownScale(op, requireVariable(op, operands[i], "each operand")),
+      );
+      const [a, b] = bothAt(target, op, operands, Math.min(...scales));
       const difference = target.emit({ kind: "sub" }, [a, b], op.node.name);
       return truth(target, op, difference, floatOp(opType, [null, constant(0)]));
     },
   };
+}
+
+/** The step of a tensor's codes: that of its quantizer, or of its range where it is an accumulator. */
+function ownScale<V>(op: QuantizedOperation, { quantizer }: QuantizedValue<V>): number {
+  if (typeof quantizer.zeroPoint === "number") return quantizer.tensorScale(op.node.name);
+  const { rmin, rmax } = quantizer.stats ?? { rmin: 0, rmax: 0 };
+  return (rmax - rmin) / (2 ** op.inputOptions.nBits - 1) || 1;
 }
 
 /** A truth value from integers. */
@@ -231,7 +267,8 @@ function truth<V>(
   test: ReturnType<typeof floatOp>,
 ): QuantizedValue<V> {
   const { name } = op.node;
-  if (op.isGraphOutput) return atScale(target, op, integerTable(target, name, integers, [test]), 1);
+  if (op.isGraphOutput)
+    return integerResult(target, op, integerTable(target, name, integers, [test]), 1);
   const floats = target.emit({ kind: "dequantize", scale: 1, zeroPoint: 0 }, [integers], name);
   return floatResult(op, target.emit(test, [floats], name));
 }
@@ -247,7 +284,7 @@ function connective(test: ReturnType<typeof floatOp>): OperatorRule {
   return {
     ...fusesAlone,
     lower(target, op, operands) {
-      const [a, b] = bothCoded(target, op, operands).map((input) => rescale(target, op, input, 1));
+      const [a, b] = bothAt(target, op, operands, 1);
       return truth(target, op, target.emit({ kind: "add" }, [a, b], op.node.name), test);
     },
   };
@@ -263,21 +300,26 @@ export const Where: OperatorRule = {
   lower(target, op, operands) {
     const { name } = op.node;
     const scale = op.calibrated.outputQuantizer.tensorScale(op.node.name);
-    const condition = prepareInput(target, op, requireVariable(op, operands[0], "the condition"));
-    const chosen = rescale(target, op, condition, 1);
+    const condition = requireVariable(op, operands[0], "the condition");
+    const chosen = atScale(target, name, condition.floats, 1);
     const [yes, no] = [1, 2].map((i) => branchAt(target, op, operands[i], scale));
     if (no.constant !== null) {
       // Both constant would be a function of the condition alone, which is fused.
       const difference = shiftByTensor(target, name, requireCodes(yes), negated(no.constant));
       const product = multiply(target, name, chosen, difference);
-      return atScale(target, op, shiftByTensor(target, name, product, no.constant), scale);
+      return integerResult(target, op, shiftByTensor(target, name, product, no.constant), scale);
     }
     const difference =
       yes.constant !== null
         ? shiftByTensor(target, name, no.codes, negated(yes.constant))
         : target.emit({ kind: "sub" }, [no.codes, yes.codes], name);
     const product = multiply(target, name, chosen, difference);
-    return atScale(target, op, target.emit({ kind: "sub" }, [no.codes, product], name), scale);
+    return integerResult(
+      target,
+      op,
+      target.emit({ kind: "sub" }, [no.codes, product], name),
+      scale,
+    );
   },
 };
 
@@ -297,8 +339,8 @@ function branchAt<V>(
     const codes = Float64Array.from(values.data, (x) => roundHalfEven(x / scale) + 0);
     return { codes: null, constant: int64(values.shape, codes) };
   }
-  const coded = prepareInput(target, op, requireVariable(op, operand, "a branch"));
-  return { codes: rescale(target, op, coded, scale), constant: null };
+  const { floats } = requireVariable(op, operand, "a branch");
+  return { codes: atScale(target, op.node.name, floats, scale), constant: null };
 }
 
 function requireCodes<V>({ codes }: Branch<V>): V {

@@ -13,8 +13,8 @@ import {
   scalar,
   sizeOf,
 } from "../../tensor/tensor.ts";
-import { UniformQuantizer } from "../quantizer.ts";
-import { type QuantizedOperation, codeMapOf } from "../operation.ts";
+import type { QuantizedOperation } from "../operation.ts";
+import type { UniformQuantizer } from "../quantizer.ts";
 
 /** Integers with the quantizer that reads them. */
 export interface Coded<V> {
@@ -32,28 +32,26 @@ export function constant(value: number): Tensor {
   return scalar("float64", value);
 }
 
-/** Codes at another scale with zero point 0, unclipped: one table per element. */
+/** Codes at another scale with zero point 0, unclipped, as Concrete ML adds: one table per element. */
 export function rescale<V>(
   target: Target<V>,
   op: QuantizedOperation,
   { codes, quantizer }: Coded<V>,
   scale: number,
 ): V {
-  const common = new UniformQuantizer({
-    nBits: op.inputOptions.nBits,
-    scale,
-    zeroPoint: 0,
-    offset: 0,
-    noClipping: true,
-  });
   const { name } = op.node;
   const read = {
     kind: "dequantize",
     scale: quantizer.scale,
     zeroPoint: quantizer.zeroPoint,
   } as const;
-  const floats = target.emit(read, [codes], name);
-  return target.emit({ kind: "quantize", map: codeMapOf(common) }, [floats], name);
+  return atScale(target, name, target.emit(read, [codes], name), scale);
+}
+
+/** Integers nearest to floats at a scale, unclipped: one table per element, and one rounding. */
+export function atScale<V>(target: Target<V>, name: string, floats: V, scale: number): V {
+  const map = { scale, zeroPoint: 0, codeRange: [0, 0], noClipping: true } as const;
+  return target.emit({ kind: "quantize", map }, [floats], name);
 }
 
 /** A table from integers to integers, given as float operations on the integer itself. */
@@ -73,8 +71,7 @@ export function integerTable<V>(
       name,
     );
   }
-  const map = { scale: 1, zeroPoint: 0, codeRange: [0, 0], noClipping: true } as const;
-  return target.emit({ kind: "quantize", map }, [value], name);
+  return atScale(target, name, value, 1);
 }
 
 /** `floor(x^2 / 4)`. */

@@ -10,6 +10,8 @@ import { float64, int64, sizeOf } from "../../tensor/tensor.ts";
 import {
   type OperatorRule,
   type QuantizedOperation,
+  accumulatorQuantizer,
+  codeResult,
   floatResult,
   prepareInput,
   requireVariable,
@@ -74,14 +76,32 @@ export const AveragePool: OperatorRule = {
       [input.codes],
       name,
     );
+    const scale = input.quantizer.tensorScale(name);
+    const weights = reciprocals(op, shape, { kernel, ...geometry });
+    if (op.isGraphOutput && weights.data.length === 1 && !isReferences(op, shape, geometry.pads)) {
+      const parameters = { scale: scale * weights.data[0], zeroPoint: taps * zeroPoint, offset: 0 };
+      return codeResult(target, op, sum, accumulatorQuantizer(op, parameters));
+    }
     const rounded = roundAccumulator(target, op, sum);
-    const { scale } = input.quantizer;
     const read = { kind: "dequantize", scale, zeroPoint: taps * zeroPoint } as const;
     const floats = target.emit(read, [rounded], name);
-    const weights = reciprocals(op, shape, { kernel, ...geometry });
     return floatResult(op, target.emit(floatOp("Mul", [null, weights]), [floats], name));
   },
 };
+
+/**
+ * Whether Concrete ML pools like this: two axes, the padding counted and alike at both ends. There, an average that is a
+ * graph output goes through a table, as its does; elsewhere the client divides the sum.
+ */
+function isReferences(
+  { node: { attributes } }: QuantizedOperation,
+  shape: readonly number[],
+  pads: readonly number[],
+): boolean {
+  const isEven = pads.slice(0, 2).every((size, axis) => size === pads[axis + 2]);
+  const counts = attributes["count_include_pad"] === 1 || pads.every((size) => size === 0);
+  return shape.length === 4 && counts && isEven;
+}
 
 /** 1 / divisor of every position; one number where all are alike. */
 function reciprocals(

@@ -196,9 +196,7 @@ function indexOfExtreme(choose: Extreme): OperatorRule {
       const index = others.reduce((a, b) => target.emit({ kind: "add" }, [a, b], name), first);
       const codes = reshapeTo(target, name, index, lines.shape);
       const quantizer = accumulatorQuantizer(op, { scale: 1, zeroPoint: 0, offset: 0 });
-      if (op.isGraphOutput) return codeResult(target, op, codes, quantizer);
-      const read = { kind: "dequantize", scale: 1, zeroPoint: 0 } as const;
-      return floatResult(op, target.emit(read, [codes], name));
+      return codeResult(target, op, codes, quantizer);
     },
   };
 }

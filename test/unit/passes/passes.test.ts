@@ -279,7 +279,7 @@ describe("composing", () => {
 
 test("a table is tabulated at the representatives of its boxes", () => {
   const table = divideTable(1, [-100, 100], { kind: "approximate", lsbs: 2 });
-  expect([...tabulate(table, -2, 5).data]).toEqual([-8, -4, 0, 4, 8]);
+  expect([...tabulate(table, -2, 5, 2).data]).toEqual([-8, -4, 0, 4, 8]);
   const fit = divideTable(1, [-100, 100], { kind: "fit", steps: 4, interval: { lo: 1, hi: 10 } });
-  expect([...tabulate(fit, 0, 4).data]).toEqual([1, 4, 7, 10]);
+  expect([...tabulate(fit, 0, 4, 2).data]).toEqual([1, 4, 7, 10]);
 });

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { evaluate } from "../../../src/circuit/evaluate.ts";
 import { compileModule } from "../../../src/compile.ts";
+import type { GraphNode } from "../../../src/onnx/graph.ts";
 import { importOnnx } from "../../../src/onnx/import.ts";
 import { buildCircuit } from "../../../src/quantization/build-circuit.ts";
 import type { QuantizedModule } from "../../../src/quantization/module.ts";
@@ -14,6 +15,7 @@ import { PostTrainingQATImporter } from "../../../src/quantization/qat-import.ts
 import { hasAnyQnnLayers } from "../../../src/quantization/quant-node.ts";
 import { verify } from "../../../src/quantization/verify.ts";
 import type { PerChannel } from "../../../src/tensor/codes.ts";
+import { transpose } from "../../../src/tensor/strided.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { FIXTURES, flat } from "../../support/golden.ts";
 import { readNpy } from "../../support/npy.ts";
@@ -53,6 +55,11 @@ function valuesOf(value: PerChannel): number[] {
   return typeof value === "number" ? [value] : [...value.data];
 }
 
+/** The exporter stores output channels first; the importer may have transposed a matrix. */
+function inExportersOrder({ opType, attributes }: GraphNode, weights: Tensor): Tensor {
+  return opType === "Gemm" && attributes["transB"] !== 1 ? transpose(weights) : weights;
+}
+
 /** Codes that the second linear operator reads. */
 function hiddenCodes(module: QuantizedModule, inputs: Tensor, reader: string): number[] {
   let codes: number[] = [];
@@ -88,7 +95,9 @@ describe.each(cases)("%s", (name) => {
   test("has the exporter's weights, scales and biases", () => {
     layers.forEach(({ node }, i) => {
       const weights = module.constants.get(node.inputs[1])?.quantized;
-      expect([...(weights?.qvalues.data ?? [])]).toEqual(flat(expected.layers[i].weights));
+      expect(weights ? [...inExportersOrder(node, weights.qvalues).data] : []).toEqual(
+        flat(expected.layers[i].weights),
+      );
       expect(valuesOf(weights?.quantizer.scale ?? 0)).toEqual(expected.layers[i].scale);
       const { bias } = expected.layers[i];
       const quantized = module.constants.get(node.inputs[2])?.quantized;

@@ -1,0 +1,267 @@
+/**
+ * What single quantizers of trained models mean: saturation, zero points, roundings, signs; and what is refused by name.
+ */
+import { TensorProto_DataType as DataType } from "onnx-buf";
+import { describe, expect, test } from "vitest";
+import { evaluate } from "../../../src/onnx/evaluate.ts";
+import { importOnnx } from "../../../src/onnx/import.ts";
+import type { QuantizedModule } from "../../../src/quantization/module.ts";
+import { PostTrainingQATImporter } from "../../../src/quantization/qat-import.ts";
+import { hasAnyQnnLayers } from "../../../src/quantization/quant-node.ts";
+import { verify } from "../../../src/quantization/verify.ts";
+import { type Tensor, float32 } from "../../../src/tensor/tensor.ts";
+import { errorOf } from "../../support/errors.ts";
+import {
+  buildModel,
+  floats,
+  intAttribute,
+  node,
+  rawTensor,
+  stringAttribute,
+  value,
+} from "../../support/onnx-builder.ts";
+import { randomNumbers } from "../../support/random-models.ts";
+
+const INPUTS = 4;
+const OUTPUTS = 3;
+const next = randomNumbers(4);
+const uniform = (count: number): number[] => Array.from({ length: count }, () => next() * 2 - 1);
+const WEIGHTS = uniform(INPUTS * OUTPUTS);
+const ROWS = float32([50, INPUTS], uniform(50 * INPUTS));
+
+function importQat(model: Uint8Array, rows: Tensor): QuantizedModule {
+  const module = new PostTrainingQATImporter(8, importOnnx(model)).quantizeModule(rows);
+  verify(module);
+  return module;
+}
+
+describe("a quantizer", () => {
+  /** x -> node -> MatMul with quantized weights. */
+  function withQuant(nodes: Parameters<typeof buildModel>[0]["nodes"]): Uint8Array {
+    const flags = [intAttribute("signed", 1), intAttribute("narrow", 0)];
+    return buildModel({
+      opset: 21,
+      inputs: [value("x", [1, INPUTS])],
+      outputs: [value("y", [1, OUTPUTS])],
+      nodes: [
+        ...nodes,
+        { ...node("Quant", ["w", "sw", "zero", "bits"], "wq", flags), domain: "onnx.brevitas" },
+        node("MatMul", ["xq", "wq"], "y"),
+      ],
+      initializers: [
+        floats("w", [INPUTS, OUTPUTS], WEIGHTS),
+        floats("sx", [], [0.25]),
+        floats("s2", [], [0.5]),
+        floats("sw", [], [0.1375]),
+        floats("sper", [INPUTS], [0.1, 0.2, 0.3, 0.4]),
+        floats("zero", [], [0]),
+        floats("half", [], [0.5]),
+        floats("bits", [], [4]),
+        floats("hundred", [], [100]),
+        rawTensor("zi", DataType.INT8, [], [0]),
+        rawTensor("zu", DataType.UINT8, [], [0]),
+        rawTensor("z3", DataType.UINT8, [], [3]),
+        rawTensor("five", DataType.UINT8, [], [5]),
+      ],
+    });
+  }
+  const quant = (
+    inputs: readonly string[],
+    attributes: Parameters<typeof node>[3] = [],
+    domain = "qonnx.custom_op.general",
+  ) => ({ ...node("Quant", inputs, "xq", attributes), domain });
+
+  test("saturates at the declared type of the zero point, though integers are widened", () => {
+    const rows = float32([3, INPUTS], [100, -100, 1, -1, 0, 0, 0, 0, 40, -40, 31.75, -32]);
+    const int8 = importQat(
+      withQuant([
+        node("QuantizeLinear", ["x", "sx", "zi"], "q"),
+        node("DequantizeLinear", ["q", "sx", "zi"], "xq"),
+      ]),
+      rows,
+    );
+    expect(int8.inputs[0].quantizer.codeRange).toEqual([-128, 127]);
+    expect([...int8.quantizeInput(rows).data].slice(0, 4)).toEqual([127, -128, 4, -4]);
+    const uint8 = importQat(
+      withQuant([
+        node("QuantizeLinear", ["x", "sx"], "q"),
+        node("DequantizeLinear", ["q", "sx"], "xq"),
+      ]),
+      rows,
+    );
+    expect(uint8.inputs[0].quantizer.codeRange).toEqual([0, 255]);
+  });
+
+  test("with a zero point shifts its codes", () => {
+    const rows = float32([1, INPUTS], [-1, 0, 1, 70]);
+    const module = importQat(
+      withQuant([
+        node("QuantizeLinear", ["x", "sx", "z3"], "q"),
+        node("DequantizeLinear", ["q", "sx", "z3"], "xq"),
+      ]),
+      rows,
+    );
+    expect([...module.quantizeInput(rows).data]).toEqual([0, 3, 7, 255]);
+  });
+
+  test("keeps a range of codes that no integer type has", () => {
+    const rows = float32([1, INPUTS], [-1, 0, 1, 2]);
+    const model = withQuant([
+      node("QuantizeLinear", ["x", "sx", "zu"], "q"),
+      node("Clip", ["q", "zu", "five"], "c"),
+      node("DequantizeLinear", ["c", "sx", "zu"], "xq"),
+    ]);
+    const graph = importOnnx(model);
+    const clipped = importQat(model, rows).operations.find(({ node: n }) => n.opType === "Quant");
+    expect(clipped?.calibrated.outputQuantizer.stats).toMatchObject({ rmin: 0, rmax: 1.25 });
+    expect(graph.nodes.map(({ opType }) => opType)).toEqual(["Clip", "Quant", "Quant", "MatMul"]);
+  });
+
+  test.each([
+    ["FLOOR", [0.3, -0.3, 0.6, -0.6], [0.25, -0.5, 0.5, -0.75]],
+    ["CEIL", [0.3, -0.3, 0.6, -0.6], [0.5, -0.25, 0.75, -0.5]],
+    ["ROUND_TO_ZERO", [0.3, -0.3, 0.6, -0.6], [0.25, -0.25, 0.5, -0.5]],
+    ["ROUND", [0.375, 0.125, 0.6, -9], [0.5, 0, 0.5, -2]],
+  ] as const)("rounds by its mode %s", (mode, given, rounded) => {
+    const model = withQuant([
+      quant(["x", "sx", "zero", "bits"], [stringAttribute("rounding_mode", mode)]),
+    ]);
+    const module = importQat(model, float32([1, INPUTS], given));
+    const op = module.operations.find(({ node: n }) => n.outputs[0] === "xq");
+    const { stats } = op?.calibrated.outputQuantizer ?? {};
+    expect(stats).toMatchObject({ rmin: Math.min(...rounded), rmax: Math.max(...rounded) });
+    // Only the mode of uniform quantizers can be left to the client.
+    expect(module.inputs[0].quantizer.options.isPrecomputedQat).toBe(mode === "ROUND");
+  });
+
+  test("of signs has codes 1 and -1", () => {
+    const rows = float32([2, INPUTS], [0.3, -0.3, 0, 5, 1, 1, 1, -1]);
+    const sign = {
+      ...node("BipolarQuant", ["x", "s2"], "xq"),
+      domain: "qonnx.custom_op.general",
+    };
+    const module = importQat(withQuant([sign]), rows);
+    const circuit = module.circuitFor("calibrated");
+    const table = circuit.values.find(({ op }) => op.kind === "table");
+    expect(table?.bounds?.guaranteed).toEqual({ lo: -1, hi: 1 });
+    const [expected] = evaluate(importOnnx(withQuant([sign])), [rows]);
+    const got = module.forward(rows);
+    expected.data.forEach((y, i) => expect(Math.abs(got.data[i] - y)).toBeLessThan(1e-5));
+  });
+
+  test("that Brevitas writes as unsigned and narrow is signed and not narrow; in QONNX it means what it says", () => {
+    const flags = [intAttribute("signed", 0), intAttribute("narrow", 1)];
+    const rows = float32([1, INPUTS], [-10, 10, 3.75, 3.5]);
+    const ends = (domain: string): unknown => {
+      const graph = importOnnx(withQuant([quant(["x", "sx", "zero", "bits"], flags, domain)]));
+      const module = new PostTrainingQATImporter(8, graph).quantizeModule(rows);
+      const op = module.operations.find(({ node: n }) => n.outputs[0] === "xq");
+      return op?.calibrated.outputQuantizer.stats;
+    };
+    expect(ends("onnx.brevitas")).toMatchObject({ rmin: -2, rmax: 1.75 });
+    expect(ends("qonnx.custom_op.general")).toMatchObject({ rmin: 0, rmax: 3.5 });
+  });
+
+  const refused: readonly (readonly [string, Uint8Array, string, RegExp])[] = [
+    [
+      "without its other half",
+      withQuant([
+        node("QuantizeLinear", ["x", "sx", "zi"], "q"),
+        node("Cast", ["q"], "xq", [intAttribute("to", 1)]),
+      ]),
+      "UNSUPPORTED_OPERATOR",
+      /in pairs/,
+    ],
+    [
+      "whose halves differ in scale",
+      withQuant([
+        node("QuantizeLinear", ["x", "sx", "zi"], "q"),
+        node("DequantizeLinear", ["q", "s2", "zi"], "xq"),
+      ]),
+      "UNSUPPORTED_OPERATOR",
+      /constant scale/,
+    ],
+    [
+      "with a computed scale",
+      withQuant([node("Abs", ["x"], "a"), quant(["x", "a", "zero", "bits"])]),
+      "UNSUPPORTED_OPERATOR",
+      /constant scale/,
+    ],
+    [
+      "of 100 bits",
+      withQuant([quant(["x", "sx", "zero", "hundred"])]),
+      "UNSUPPORTED_OPERATOR",
+      /1 to 32/,
+    ],
+    [
+      "with half a zero point",
+      withQuant([quant(["x", "sx", "half", "bits"])]),
+      "UNSUPPORTED_OPERATOR",
+      /integer zero point/,
+    ],
+    [
+      "with a scale per input channel",
+      withQuant([quant(["x", "sper", "zero", "bits"])]),
+      "UNSUPPORTED_OPERATOR",
+      /one scale for the whole tensor/,
+    ],
+    [
+      "with an unknown rounding",
+      withQuant([quant(["x", "sx", "zero", "bits"], [stringAttribute("rounding_mode", "DICE")])]),
+      "UNSUPPORTED_OPERATOR",
+      /DICE/,
+    ],
+  ];
+
+  test.each(refused)("%s is refused", (_, model, code, message) => {
+    const error = errorOf(() => importQat(model, ROWS));
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(message);
+  });
+});
+
+describe("an operator on integers", () => {
+  function model(quantizesInput: boolean, quantizesHidden: boolean): Uint8Array {
+    const quant = (input: string, output: string) => ({
+      ...node("Quant", [input, "s", "zero", "bits"], output),
+      domain: "onnx.brevitas",
+    });
+    return buildModel({
+      inputs: [value("x", [1, INPUTS])],
+      outputs: [value("y", [1, INPUTS])],
+      nodes: [
+        quantizesInput ? quant("x", "xq") : node("Identity", ["x"], "xq"),
+        quant("w", "wq"),
+        node("MatMul", ["xq", "wq"], "h"),
+        node("Relu", ["h"], "r"),
+        quantizesHidden ? quant("r", "rq") : node("Identity", ["r"], "rq"),
+        node("MatMul", ["rq", "wq"], "y"),
+      ],
+      initializers: [
+        floats("w", [INPUTS, INPUTS], WEIGHTS.concat([1, 0, -1, 0.5])),
+        floats("s", [], [0.25]),
+        floats("zero", [], [0]),
+        floats("bits", [], [4]),
+      ],
+    });
+  }
+
+  test("needs a quantizer before it: all tensors without one are listed", () => {
+    expect(() => importQat(model(true, true), ROWS)).not.toThrow();
+    const hidden = errorOf(() => importQat(model(true, false), ROWS));
+    expect(hidden.code).toBe("BAD_MODEL");
+    expect(hidden.message).toMatch(/got rq \(read by MatMul MatMul_1\);/);
+    const both = errorOf(() => importQat(model(false, false), ROWS));
+    expect(both.message).toMatch(/got xq \(.*\), rq \(/);
+  });
+
+  test("a model without quantizers has none", () => {
+    expect(hasAnyQnnLayers(importOnnx(model(true, true)))).toBe(true);
+    const bare = buildModel({
+      inputs: [value("x", [1, 2])],
+      outputs: [value("y", [1, 2])],
+      nodes: [node("Relu", ["x"], "y")],
+    });
+    expect(hasAnyQnnLayers(importOnnx(bare))).toBe(false);
+  });
+});
