@@ -201,6 +201,8 @@ function readArgument(json: Json, symbols: ReadonlyMap<string, Size>): Argument 
     case "as_bool":
       return { kind: "bool", value: value.boolean() };
     case "as_bools":
+      // How PyTorch 2.3 writes an empty list, whatever it is a list of.
+      if (value.list().length === 0) return { kind: "sizes", values: [] };
       return { kind: "bools", values: value.list().map((item) => item.boolean()) };
     case "as_string":
       return { kind: "string", value: value.string() };
@@ -218,9 +220,11 @@ function readArgument(json: Json, symbols: ReadonlyMap<string, Size>): Argument 
   }
 }
 
+/** Up to PyTorch 2.3 the name stood there by itself. */
 function readOptionalTensor(json: Json): string | undefined {
   const [kind, value] = json.variant();
-  return kind === "as_tensor" ? value.get("name").string() : undefined;
+  if (kind !== "as_tensor") return undefined;
+  return typeof value.value === "string" ? value.value : value.get("name").string();
 }
 
 function readSymbol(json: Json, symbols: ReadonlyMap<string, Size>): Size {

@@ -49,6 +49,22 @@ describe("archives", () => {
     expect(importTorch(same)).toEqual(importTorch(readTorchFile("mlp", "model.pt2")));
   });
 
+  test("the forms that PyTorch 2.3 gives to lists", () => {
+    const name = "operators_movement";
+    const older = rewritten(name, (json) =>
+      json.replace(
+        /("as_optional_tensors": \[.*?"as_tensor": )\{"name": ("\w+")\}/,
+        (_, before: string, tensor: string) => `${before}${tensor}`,
+      ),
+    );
+    expect(unzip(older)).not.toEqual(unzip(readTorchFile(name, "model.pt2")));
+    expect(importTorch(older)).toEqual(importTorch(readTorchFile(name, "model.pt2")));
+    const empty = rewritten("operators_reduction", (json) =>
+      json.replaceAll(`"as_ints": []`, `"as_bools": []`),
+    );
+    expect(importTorch(empty).nodes.length).toBeGreaterThan(10);
+  });
+
   test("a TorchScript file", () => {
     expect(messageOf(readTorchFile("refused", "torchscript.pt"))).toMatch(
       /^BAD_MODEL at model: this is a TorchScript archive, expected an exported program; save/,
