@@ -126,8 +126,8 @@ function applyFloat(op: FloatOp, inputs: readonly Tensor[]): Tensor {
   let next = 0;
   const operands = op.operands.map((constant) => (constant === null ? inputs[next++] : constant));
   const [result] = evaluateNode({ opType: op.opType, attributes: op.attributes }, operands);
-  // Truth values and indices count as floats like everything else inside a table.
-  return result.dtype === "float32" ? result : cast(result, "float64");
+  // Truth values count as floats, and a table is in float64 from one end to the other.
+  return cast(result, "float64");
 }
 
 function mapInt(x: Tensor, f: (value: number) => number): Tensor<"int64"> {

@@ -209,3 +209,6 @@ function upsample(r: Replacement): void {
   };
   r.result("Resize", [x, "", factors], attributes);
 }
+
+/** Names of the operators that are written as simpler ones. */
+export const compoundOperators: readonly string[] = Object.keys(DECOMPOSITIONS);
