@@ -1,7 +1,7 @@
 /**
  * The archives that `torch.export.save` has written over time, each as the program's JSON and its tensors by name.
  *
- * - PyTorch 2.1 to 2.7: a zip of `serialized_exported_program.json` and pickled tensors beside it.
+ * - PyTorch up to 2.7: a zip of `serialized_exported_program.json` and pickled tensors beside it.
  * - PyTorch 2.8: the PT2 archive, one folder with `models/model.json` and pickled tensors in `data`.
  * - PyTorch 2.9 and later: the same, where `data` holds raw elements and a JSON that says which tensor is where.
  * @module
