@@ -6,6 +6,7 @@ import { type TensorOrList, tensorsOf } from "./tensor/list.ts";
 import { verify as verifyCircuit } from "./circuit/verify.ts";
 import { SottoError } from "./errors.ts";
 import { CompiledModule } from "./execute/module.ts";
+import { importGraph, isTorchArchive } from "./import.ts";
 import type { ClientSpec } from "./format/client-spec.ts";
 import { encodeProgram } from "./format/program.ts";
 import { lower } from "./lower/lower.ts";
@@ -25,14 +26,14 @@ import { type QuantizedModule } from "./quantization/module.ts";
 import { verify as verifyModule } from "./quantization/verify.ts";
 import { readModel, writeArtifacts } from "./artifacts.ts";
 
-/** Quantizes an ONNX model with calibration rows, one tensor per input; nothing is encrypted yet. */
+/** Quantizes an ONNX model or a PyTorch program with calibration rows, one tensor per input; nothing is encrypted yet. */
 export async function buildQuantizedModule(
   model: Uint8Array | string,
   calibration: TensorOrList,
   options: CompileOptions = {},
 ): Promise<QuantizedModule> {
   checkOptions(options);
-  const graph = importOnnx(await readModel(model));
+  const graph = importGraph(await readModel(model));
   const { nBits = 8, roundingThresholdBits = null, importQat = false } = options;
   const { quantization, reduceSumCopy = false } = options;
   const common = { roundingThresholdBits, reduceSumCopy };
@@ -42,6 +43,24 @@ export async function buildQuantizedModule(
   const module = quantizer.quantizeModule(...tensorsOf(calibration, "calibration"));
   verifyModule(module);
   return module;
+}
+
+/**
+ * Compiles a PyTorch program (bytes or a path of what `torch.export.save` wrote) for encrypted inputs, as `compileOnnxModel`
+ * compiles its ONNX export. Throws the same errors, and BAD_ARGUMENT for an ONNX file and for a model with Brevitas layers.
+ */
+export async function compileTorchModel(
+  model: Uint8Array | string,
+  calibration: TensorOrList,
+  options: CompileOptions = {},
+): Promise<CompiledModule> {
+  const bytes = await readModel(model);
+  if (!isTorchArchive(bytes)) {
+    const message =
+      "expected a .pt2 archive of torch.export.save; use compileOnnxModel for ONNX files";
+    throw new SottoError("BAD_ARGUMENT", "model", message);
+  }
+  return compileOnnxModel(bytes, calibration, options);
 }
 
 /**
@@ -55,8 +74,13 @@ export async function compileOnnxModel(
   options: CompileOptions = {},
 ): Promise<CompiledModule> {
   const report = stageReporter(options);
+  const bytes = await readModel(model);
+  if (typeof options.onnxFile === "string" && isTorchArchive(bytes)) {
+    const message = "a PyTorch program has no ONNX file to copy; leave onnxFile out";
+    throw new SottoError("BAD_ARGUMENT", "onnxFile", message);
+  }
   report("quantize");
-  const module = await buildQuantizedModule(model, calibration, options);
+  const module = await buildQuantizedModule(bytes, calibration, options);
   report("passes");
   const compiled = compileModule(module, options, report);
   await writeArtifacts(compiled, model, options);
@@ -83,6 +107,11 @@ export async function compileBrevitasQatModel(
   options: QatCompileOptions = {},
 ): Promise<CompiledModule> {
   const bytes = await readModel(model);
+  if (isTorchArchive(bytes)) {
+    const message =
+      "expected the ONNX file that Brevitas exports, got a .pt2 archive; use export_qonnx or export_onnx_qcdq";
+    throw new SottoError("BAD_ARGUMENT", "model", message);
+  }
   if (!hasAnyQnnLayers(importOnnx(bytes))) {
     throw new SottoError(
       "BAD_MODEL",

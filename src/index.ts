@@ -7,6 +7,7 @@ export {
   compileBrevitasQatModel,
   compileModule,
   compileOnnxModel,
+  compileTorchModel,
   type QatCompileOptions,
 } from "./compile.ts";
 export { SottoError, type ErrorCode } from "./errors.ts";
@@ -23,5 +24,7 @@ export { loadEngine } from "./native/load.ts";
 export { importOnnx } from "./onnx/import.ts";
 export type { CompileOptions } from "./options.ts";
 export * from "./quantization/index.ts";
+export { convertToTensor, type Convertible } from "./tensor/convert.ts";
 export { asTensor, toNested } from "./tensor/nested.ts";
 export { float32, float64, int64, type Tensor, type TensorLike } from "./tensor/tensor.ts";
+export { importTorch } from "./torch/import.ts";

@@ -20,7 +20,11 @@ const newestOpset = 22;
  * Throws BAD_MODEL for bytes that are not a valid model, UNSUPPORTED_OPERATOR for what sotto cannot compute.
  */
 export function importOnnx(bytes: Uint8Array): Graph {
-  const model = readModel(bytes);
+  return importModel(readModel(bytes));
+}
+
+/** The same for a model of ONNX operators that was read from another format. */
+export function importModel(model: Model): Graph {
   checkOpset(model);
   verifyNames({ ...model, constants: model.initializers.keys() });
   const live = liveNodes(model.nodes, model.outputs);

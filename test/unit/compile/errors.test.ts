@@ -136,7 +136,7 @@ const mistakes: readonly Mistake[] = [
   [
     "a path that does not exist",
     "FILE_NOT_FOUND",
-    /no-such-model\.onnx.*readable ONNX file/,
+    /no-such-model\.onnx.*readable model file/,
     { model: "no-such-model.onnx" },
   ],
   [
