@@ -129,10 +129,9 @@ class Walk {
   }
 
   #constant(values: Tensor, axis?: number): ConstantOperand {
-    return {
-      values,
-      quantized: isFloatType(values) ? this.#method.quantizeConstant(values, axis) : null,
-    };
+    if (!isFloatType(values)) return { values, quantized: null };
+    // A mask of infinities keeps them inside a table; codes are those of what is finite.
+    return { values, quantized: this.#method.quantizeConstant(withinFinite(values), axis) };
   }
 
   /** Calibrates a node, or folds it and returns null when all its operands are constants. */

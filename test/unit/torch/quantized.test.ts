@@ -29,35 +29,6 @@ async function quantized(name: string, file: string, nBits: number): Promise<unk
   }
 }
 
-/** Networks that can be quantized today; the others use an operator that the quantizer refuses in both formats. */
-const quantizable: readonly string[] = [
-  "activations_piecewise",
-  "activations_smooth",
-  "arithmetic",
-  "cnn",
-  "conv1d",
-  "conv2d",
-  "decoder",
-  "dtypes",
-  "einsum",
-  "logistic",
-  "mlp",
-  "mlp_no_bias",
-  "mlp_tokens",
-  "mobile",
-  "outputs",
-  "recurrent",
-  "reductions",
-  "residual",
-  "sigmoid_mlp",
-  "skip",
-  "softmax",
-  "static_view",
-  "strided",
-  "tokens",
-  "two_inputs",
-];
-
 /** Core ATen spells pooling, activations and attention out, which the ONNX export does not; the float tests cover those. */
 const sameInCore: readonly string[] = ["cnn", "mlp"];
 
@@ -69,7 +40,7 @@ describe.each(exported)("%s", (name) => {
   );
   test.each([3, 6])("at %i bits", async (nBits) => {
     const expected = await quantized(name, "model.onnx", nBits);
-    if (quantizable.includes(name)) expect(expected).toHaveProperty("codes");
+    expect(expected).toHaveProperty("codes");
     for (const file of archives) {
       const result = await quantized(name, file, nBits);
       expect({ file, result }).toEqual({ file, result: expected });
