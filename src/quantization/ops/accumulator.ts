@@ -89,6 +89,13 @@ export function finish<V>(
   op: QuantizedOperation,
   { value, scale, zeroPoint, bias, quantizedBias }: Accumulator<V>,
 ): QuantizedValue<V> {
+  if (bias?.data.every(Number.isFinite) === false) {
+    throw new SottoError(
+      "BAD_VALUE",
+      op.node.name,
+      "expected a bias of finite numbers, got NaN or infinity; export the model again",
+    );
+  }
   if (op.isGraphOutput) {
     // The client divides the bias out: the raw accumulator is the answer.
     const shifted = bias === null ? zeroPoint : withBias(zeroPoint, bias, scale);
