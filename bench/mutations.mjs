@@ -33,10 +33,24 @@ function randomNumbers(seed) {
 }
 
 /** Sizes at which programs go wrong. */
-const INTEGERS = [
-  ...[0n, 1n, 2n, 3n, 5n, 7n, 16n, 255n, 1000n, 65_536n, 100_000n, 1_000_003n],
-  ...[2n ** 24n, 2n ** 28n, 2n ** 31n - 1n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 63n - 1n],
-].flatMap((n) => [n, -n]);
+const SIZES = [
+  0,
+  1,
+  2,
+  3,
+  5,
+  7,
+  16,
+  255,
+  1000,
+  65_536,
+  100_000,
+  1_000_003,
+  2 ** 24,
+  2 ** 31,
+  2 ** 53,
+];
+const INTEGERS = [...SIZES.map(BigInt), 2n ** 31n - 1n, 2n ** 63n - 1n].flatMap((n) => [n, -n]);
 const FLOATS = [0, -0, 1, -1, NaN, Infinity, -Infinity, 1e-45, 1e38, -1e38, 0.5, 1e9];
 
 /** A mutation as a function of a source of randomness. */
@@ -63,7 +77,8 @@ class Mutator {
     const at = this.below(bytes.length);
     switch (this.below(5)) {
       case 0:
-        for (let i = this.below(8); i >= 0; i--) bytes[this.below(bytes.length)] ^= 1 << this.below(8);
+        for (let i = this.below(8); i >= 0; i--)
+          bytes[this.below(bytes.length)] ^= 1 << this.below(8);
         return bytes;
       case 1:
         for (let i = this.below(4); i >= 0; i--) bytes[this.below(bytes.length)] = this.below(256);
