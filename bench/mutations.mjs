@@ -274,10 +274,10 @@ function runChild(range, onResult) {
       current = message;
       timer = setTimeout(() => child.kill("SIGKILL"), 4 * MOST_MS);
     });
-    child.on("exit", () => {
+    child.on("exit", (code, signal) => {
       clearTimeout(timer);
       if (current !== null) {
-        const outcome = `crash: the process ended ${errors.slice(-500)}`;
+        const outcome = `crash: the process ended with ${signal ?? code} ${errors.slice(-500)}`;
         onResult({ index: current.starts, name: current.name, outcome, ms: Infinity, bytes: 0 });
         next = current.starts + 1;
       }
