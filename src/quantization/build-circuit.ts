@@ -10,7 +10,7 @@ import type { QuantizedModule } from "./module.ts";
 import { CircuitBuilder } from "../circuit/builder.ts";
 import type { Circuit, ValueId } from "../circuit/ir.ts";
 import type { GraphNode } from "../onnx/graph.ts";
-import { scalar } from "../tensor/tensor.ts";
+import { type Tensor, reshape, scalar } from "../tensor/tensor.ts";
 import { domainOf } from "./domain.ts";
 
 /** Builds the circuit of a module; float operations are still in it. */
@@ -72,12 +72,22 @@ function emitFloat(
     const { floats } = operand.value;
     return [i === 0 && domain ? clampTo(builder, node.name, floats, domain) : floats];
   });
-  const constants = operands.map((operand) => operand && (operand.constant?.values ?? null));
+  const rank = builder.shapeOf(inputs[0]).length;
+  const constants = operands.map((operand) => {
+    if (!operand?.constant) return operand && null;
+    const { values } = operand.constant;
+    return node.opType === "BatchNormalization" ? alongChannels(values, rank) : values;
+  });
   return builder.emit(
     { kind: "float", opType: operatorName(node), attributes: node.attributes, operands: constants },
     inputs,
     node.name,
   );
+}
+
+/** Numbers per channel as a table takes its constants: in a shape that broadcasts against the tensor's. */
+function alongChannels(values: Tensor, rank: number): Tensor {
+  return reshape(values, [values.data.length, ...Array.from({ length: rank - 2 }, () => 1)]);
 }
 
 function clampTo(

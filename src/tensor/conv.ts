@@ -28,10 +28,13 @@ export interface WindowGather {
   readonly indices: Int32Array;
 }
 
-/** Number of positions of a window along each spatial axis. */
+// Far above any model that can run encrypted; keeps a damaged file from asking for all the memory.
+const mostTaps = 2 ** 23;
+
+/** Number of positions of a window along each spatial axis. Throws BAD_SHAPE when it fits nowhere, or far too often. */
 export function windowPositions(spatial: Shape, window: Window): number[] {
   const rank = spatial.length;
-  return spatial.map((size, axis) => {
+  const positions = spatial.map((size, axis) => {
     const extent = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
     const padded = size + window.pads[axis] + window.pads[axis + rank];
     if (padded < extent) {
@@ -40,6 +43,9 @@ export function windowPositions(spatial: Shape, window: Window): number[] {
     }
     return Math.floor((padded - extent) / window.strides[axis]) + 1;
   });
+  if (sizeOf(window.kernel) * sizeOf(positions) <= mostTaps) return positions;
+  const got = `a window of [${window.kernel.join(", ")}] at [${positions.join(", ")}] positions is too large`;
+  throw new SottoError("BAD_SHAPE", "window", got);
 }
 
 /** Lays out the windows over a spatial shape, at `positions` per axis if they are not all those that fit. */

@@ -109,7 +109,9 @@ export function isQuantizer(name: string): boolean {
 export function checkArity(node: GraphNode): void {
   const { minInputs, maxInputs, maxOutputs } = operatorOf(node);
   const count = node.inputs.length;
-  const isAbsent = node.inputs.slice(0, minInputs).includes("");
+  // Of any number of inputs none is optional.
+  const required = maxInputs === Infinity ? count : minInputs;
+  const isAbsent = node.inputs.slice(0, required).includes("");
   if (count < minInputs || count > maxInputs || isAbsent) {
     const expected = describeCount(minInputs, maxInputs);
     const got = `[${node.inputs.join(", ")}]`;

@@ -28,7 +28,7 @@ export function sizesOf(operator: string, name: string, operand: Operand): reado
 }
 
 // Far above any axis that can run encrypted; keeps a damaged file from asking for all the memory.
-const mostEntries = 2 ** 24;
+const mostEntries = 2 ** 22;
 
 /** A list with one entry per place of an axis; BAD_SHAPE if it would be too long. */
 export function entries(

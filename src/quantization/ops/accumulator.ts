@@ -92,6 +92,13 @@ export function finish<V>(
   if (op.isGraphOutput) {
     // The client divides the bias out: the raw accumulator is the answer.
     const shifted = bias === null ? zeroPoint : withBias(zeroPoint, bias, scale);
+    if (!shifted.data.every(Number.isFinite)) {
+      throw new SottoError(
+        "BAD_VALUE",
+        op.node.name,
+        "expected a bias of the size of the results, got one that overflows float32 in steps of the accumulator; export the model again",
+      );
+    }
     return codeResult(
       target,
       op,

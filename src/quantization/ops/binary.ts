@@ -166,9 +166,10 @@ function product<V>(
 /** Product of the numerator with the reciprocal of the denominator, which a table gives. */
 export const Div: OperatorRule = {
   ...fusesAlone,
+  calibrationInputs: ([numerator, divisor]) => [numerator, divisor && withoutZeros(divisor)],
   measure(inputs, { model_outputs }) {
     const [, divisor] = inputs;
-    return divisor ? measureReciprocal(divisor, model_outputs) : new Map();
+    return divisor ? measureReciprocal(withoutZeros(divisor), model_outputs) : new Map();
   },
   lower(target, op, operands) {
     const [numerator, divisor] = bothCoded(target, op, operands);
@@ -194,18 +195,34 @@ export const Div: OperatorRule = {
   },
 };
 
+/** The element nearest to 0 that is not 0; infinity where all are. */
+function nearestToZero({ data }: Tensor): number {
+  let nearest = Infinity;
+  for (const value of data) {
+    if (value !== 0 && Math.abs(value) < Math.abs(nearest)) nearest = value;
+  }
+  return nearest;
+}
+
+/** Calibration data that earlier codes rounded to 0 take the value nearest to 0, as the codes of a circuit do. */
+function withoutZeros(divisor: Tensor): Tensor {
+  const nearest = nearestToZero(divisor);
+  return Number.isFinite(nearest) && divisor.data.includes(0)
+    ? mapElements(divisor, (value) => (value === 0 ? nearest : value))
+    : divisor;
+}
+
 /** The quantizer of 1 / divisor, and, as a scale, the divisor nearest to 0, which stands in where codes round to 0. */
 function measureReciprocal(
   divisor: Tensor,
   nBits: NBits["model_outputs"],
 ): Map<string, UniformQuantizer> {
-  let smallest = Infinity;
-  for (const value of divisor.data) if (Math.abs(value) < Math.abs(smallest)) smallest = value;
-  if (smallest === 0) {
+  const smallest = nearestToZero(divisor);
+  if (!Number.isFinite(smallest)) {
     throw new SottoError(
       "BAD_VALUE",
       "Div",
-      "expected a denominator that is never 0 on calibration rows, got 0; add a small constant to it in the model",
+      "expected a denominator that is not always 0 on calibration rows, got 0; add a small constant to it in the model",
     );
   }
   const stats = measureStats(mapElements(divisor, (x) => 1 / x));
