@@ -54,13 +54,11 @@ function foldInto(
   const channelOf = (i: number): number => (isRows ? Math.floor(i / perChannel) : i % channels);
   const old = (i: number): number =>
     oldBias === undefined ? 0 : oldBias.data[oldBias.data.length === 1 ? 0 : i];
+  const scaled = new Float64Array(weights.data.length);
+  for (let i = 0; i < scaled.length; i++) scaled[i] = weights.data[i] * factors[channelOf(i)];
   const names = ["weights", "bias"].map((part) => `${normalization.outputs[0]}/${part}`);
   const values = [
-    tensor(
-      weights.dtype,
-      weights.shape,
-      Float64Array.from(weights.data, (w, i) => w * factors[channelOf(i)]),
-    ),
+    tensor(weights.dtype, weights.shape, scaled),
     tensor(
       weights.dtype,
       [channels],
