@@ -4,6 +4,7 @@
  * Phases are float64 fractions of the torus.
  * @module
  */
+import { multiplyInto } from "../tensor/matmul.ts";
 import type { LinearInstruction, LookupInstruction, Program } from "../lower/program.ts";
 
 export interface SimulationOptions {
@@ -53,22 +54,37 @@ function simulateLinear(
 ): Float64Array {
   const source = concat(operands.map((id) => tensors[id]));
   const out = new Float64Array(groups * rows * positions);
-  for (let row = 0; row < groups * rows; row++) {
-    const group = Math.floor(row / rows);
-    for (let p = 0; p < positions; p++) {
-      let sum = 0;
-      for (let t = 0; t < terms; t++) {
-        const index = gather[(group * positions + p) * terms + t];
-        if (index >= 0) sum += weights[row * terms + t] * source[index];
-      }
-      out[row * positions + p] = sum;
-    }
+  const kernels = Float64Array.from(weights);
+  const columns = new Float64Array(terms * positions);
+  for (let group = 0; group < groups; group++) {
+    const first = group * positions * terms;
+    layOut(columns, source, gather.subarray(first, first + positions * terms), terms);
+    const sums = out.subarray(group * rows * positions, (group + 1) * rows * positions);
+    const kernel = kernels.subarray(group * rows * terms, (group + 1) * rows * terms);
+    multiplyInto(sums, kernel, columns, terms, positions);
   }
-  if (constants.length > 0) {
-    const repeat = out.length / constants.length;
-    out.forEach((_, i) => (out[i] += signedFraction(constants[Math.floor(i / repeat)])));
+  const repeat = out.length / constants.length;
+  for (let c = 0, at = 0; c < constants.length; c++) {
+    const constant = signedFraction(constants[c]);
+    for (const end = (c + 1) * repeat; at < end; at++) out[at] += constant;
   }
   return out;
+}
+
+/** Fills `columns` (terms x positions) with what each position gathers; an absent term is 0. */
+function layOut(
+  columns: Float64Array,
+  source: Float64Array,
+  gather: Int32Array,
+  terms: number,
+): void {
+  const positions = columns.length / terms;
+  for (let t = 0, at = 0; t < terms; t++) {
+    for (let from = t; at < (t + 1) * positions; from += terms) {
+      const index = gather[from];
+      columns[at++] = index < 0 ? 0 : source[index];
+    }
+  }
 }
 
 function concat(parts: readonly Float64Array[]): Float64Array {
@@ -91,14 +107,16 @@ function simulateLookup(
   const { boxes, starts, values, offsets, sources, tableOf, noiseStd, extensionLog } = lookup;
   const size = parameters.polynomialSize * 2 ** extensionLog;
   const shift = signedFraction(lookup.outputOffset);
+  const middles = Float64Array.from(offsets, signedFraction);
+  const results = Float64Array.from(values, signedFraction);
   const out = new Float64Array(sources.length);
   for (let i = 0; i < sources.length; i++) {
     const table = tableOf[i];
-    const phase = source[sources[i]] + signedFraction(offsets[table]) + gauss() * noiseStd[i];
+    const phase = source[sources[i]] + middles[table] + gauss() * noiseStd[i];
     const coefficient = Math.floor((phase - Math.floor(phase)) * 2 * size) % (2 * size);
     const isNegated = coefficient >= size;
     const box = boxAt(starts, table * boxes, boxes, isNegated ? coefficient - size : coefficient);
-    const value = signedFraction(values[table * boxes + box]);
+    const value = results[table * boxes + box];
     out[i] = (isNegated ? -value : value) + shift;
   }
   return out;

@@ -92,20 +92,18 @@ function pack(
   }
 }
 
-/** Writes a row of a tile; `width` columns of it exist. */
+/** Copies the columns that exist of a tile, its first row to `first` and its second to `second`. */
 function store(
   out: Float32Array | Float64Array,
-  at: number,
+  tile: Float64Array,
+  first: number,
+  second: number,
   width: number,
-  a: number,
-  b: number,
-  c: number,
-  d: number,
 ): void {
-  out[at] = a;
-  if (width > 1) out[at + 1] = b;
-  if (width > 2) out[at + 2] = c;
-  if (width > 3) out[at + 3] = d;
+  for (let c = 0; c < width; c++) {
+    out[first + c] = tile[c];
+    out[second + c] = tile[PANEL + c];
+  }
 }
 
 // Two copies, so that each loop sees one kind of array and rounds or not: a shared one runs several times slower.
@@ -119,6 +117,7 @@ function multiplyFloat32(
 ): void {
   const left = new Float64Array(x);
   const panel = new Float64Array(terms * PANEL);
+  const tile = new Float64Array(2 * PANEL);
   const rows = out.length / columns;
   const round = Math.fround;
   for (let j = 0; j < columns; j += PANEL) {
@@ -139,8 +138,15 @@ function multiplyFloat32(
         b2 = round(b2 + g * panel[p + 2]);
         b3 = round(b3 + g * panel[p + 3]);
       }
-      store(out, i * columns + j, width, a0, a1, a2, a3);
-      store(out, other * columns + j, width, b0, b1, b2, b3);
+      tile[0] = a0;
+      tile[1] = a1;
+      tile[2] = a2;
+      tile[3] = a3;
+      tile[4] = b0;
+      tile[5] = b1;
+      tile[6] = b2;
+      tile[7] = b3;
+      store(out, tile, i * columns + j, other * columns + j, width);
     }
   }
 }
@@ -153,6 +159,7 @@ function multiplyFloat64(
   columns: number,
 ): void {
   const panel = new Float64Array(terms * PANEL);
+  const tile = new Float64Array(2 * PANEL);
   const rows = out.length / columns;
   for (let j = 0; j < columns; j += PANEL) {
     const width = Math.min(PANEL, columns - j);
@@ -172,8 +179,15 @@ function multiplyFloat64(
         b2 += g * panel[p + 2];
         b3 += g * panel[p + 3];
       }
-      store(out, i * columns + j, width, a0, a1, a2, a3);
-      store(out, other * columns + j, width, b0, b1, b2, b3);
+      tile[0] = a0;
+      tile[1] = a1;
+      tile[2] = a2;
+      tile[3] = a3;
+      tile[4] = b0;
+      tile[5] = b1;
+      tile[6] = b2;
+      tile[7] = b3;
+      store(out, tile, i * columns + j, other * columns + j, width);
     }
   }
 }
