@@ -9,12 +9,12 @@ import { SottoError } from "./errors.ts";
 import { CompiledModule } from "./execute/module.ts";
 import type { ClientSpec } from "./format/client-spec.ts";
 import { encodeProgram } from "./format/program.ts";
-import { lower } from "./lower/lower.ts";
+import { lowerInSteps } from "./lower/lower.ts";
 import { clientPorts } from "./format/ports.ts";
 import { verify as verifyProgram } from "./lower/verify.ts";
 import { importOnnx } from "./onnx/import.ts";
 import { type CompileOptions, checkOptions, searchTarget } from "./options.ts";
-import { constraintsOf } from "./parameters/constraints.ts";
+import { constraintsInSteps } from "./parameters/constraints.ts";
 import { verify as verifyChoice } from "./parameters/choice.ts";
 import { planEncodings } from "./parameters/encoding-plan.ts";
 import { chooseParameters } from "./parameters/search.ts";
@@ -24,6 +24,7 @@ import { PostTrainingQATImporter } from "./quantization/qat-import.ts";
 import { hasAnyQnnLayers } from "./quantization/quant-node.ts";
 import { type QuantizedModule } from "./quantization/module.ts";
 import { verify as verifyModule } from "./quantization/verify.ts";
+import { type Steps, finish, finishAsync } from "./steps.ts";
 import { readModel, writeArtifacts } from "./artifacts.ts";
 
 /** Quantizes an ONNX model with calibration rows, one tensor per input; nothing is encrypted yet. */
@@ -33,12 +34,21 @@ export async function buildQuantizedModule(
   options: CompileOptions = {},
 ): Promise<QuantizedModule> {
   checkOptions(options);
-  const graph = importOnnx(await readModel(model));
+  return finishAsync(quantizeInSteps(await readModel(model), calibration, options), options);
+}
+
+function* quantizeInSteps(
+  model: Uint8Array,
+  calibration: TensorOrList,
+  options: CompileOptions,
+): Steps<QuantizedModule> {
+  yield { stage: "import", done: 0, total: 1 };
+  const graph = importOnnx(model);
   const { nBits = 8, roundingThresholdBits = null, importQat = false, quantization } = options;
   const quantizer = importQat
     ? new PostTrainingQATImporter(nBits, graph, { roundingThresholdBits })
     : new PostTrainingAffineQuantization(nBits, graph, { ...quantization, roundingThresholdBits });
-  const module = quantizer.quantizeModule(...tensorsOf(calibration, "calibration"));
+  const module = yield* quantizer.quantizeInSteps(tensorsOf(calibration, "calibration"));
   verifyModule(module);
   return module;
 }
@@ -53,11 +63,8 @@ export async function compileOnnxModel(
   calibration: TensorOrList,
   options: CompileOptions = {},
 ): Promise<CompiledModule> {
-  const report = stageReporter(options);
-  report("quantize");
   const module = await buildQuantizedModule(model, calibration, options);
-  report("passes");
-  const compiled = compileModule(module, options, report);
+  const compiled = await compileModuleAsync(module, options);
   await writeArtifacts(compiled, model, options);
   return compiled;
 }
@@ -97,19 +104,28 @@ export async function compileBrevitasQatModel(
 export function compileModule(
   module: QuantizedModule,
   options: CompileOptions = {},
-  report: (stage: string) => void = stageReporter(options),
 ): CompiledModule {
+  return finish(compileInSteps(module, options), options);
+}
+
+/** The same, letting the event loop turn between nodes, so that `signal` is heard. */
+export function compileModuleAsync(
+  module: QuantizedModule,
+  options: CompileOptions = {},
+): Promise<CompiledModule> {
+  return finishAsync(compileInSteps(module, options), options);
+}
+
+function* compileInSteps(module: QuantizedModule, options: CompileOptions): Steps<CompiledModule> {
   checkOptions(options);
   const bounds = options.bounds ?? "calibrated";
-  const circuit = module.circuitFor(bounds);
+  const circuit = yield* module.circuitInSteps(bounds);
   verifyCircuit(circuit, "bounded");
-  report("parameters");
   const plan = planEncodings(circuit, bounds);
-  const constraints = constraintsOf(circuit, plan);
+  const constraints = yield* constraintsInSteps(circuit, plan);
   const choice = chooseParameters(constraints, searchTarget(options));
   verifyChoice(choice, constraints);
-  report("lower");
-  const program = lower(circuit, plan, constraints, choice);
+  const program = yield* lowerInSteps(circuit, plan, constraints, choice);
   verifyProgram(program);
   const { bytes, modelId } = encodeProgram(program, sha256);
   const spec: ClientSpec = {
@@ -128,14 +144,6 @@ export function compileModule(
     plan,
     constraints,
   });
-}
-
-function stageReporter({ signal, onProgress }: CompileOptions): (stage: string) => void {
-  return (stage) => {
-    if (signal?.aborted)
-      throw new SottoError("CANCELLED", "compile", "the compilation was cancelled");
-    onProgress?.(stage);
-  };
 }
 
 /** Node's own SHA-256: a large program takes the portable one seconds. */

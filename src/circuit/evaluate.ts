@@ -2,6 +2,7 @@
  * Clear execution of a circuit: exact integers, no width limits, any number of rows at once.
  * @module
  */
+import { type Steps, finish } from "../steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { applyOp } from "./apply.ts";
 import { type Circuit, type CircuitValue, type ValueId, valueId } from "./ir.ts";
@@ -16,15 +17,27 @@ export interface EvaluationHooks {
   readonly after?: (value: CircuitValue, result: Tensor, index: number) => void;
 }
 
-/** Evaluates a circuit on integer tensors, one per input, rows first. A value is let go after its last reader. */
+/** Evaluates a circuit on integer tensors, one per input, rows first. */
 export function evaluate(
   circuit: Circuit,
   inputs: readonly Tensor[],
   hooks: EvaluationHooks = {},
 ): Tensor[] {
+  return finish(evaluateInSteps(circuit, inputs, "evaluate", hooks));
+}
+
+/** The same with a step per value, under the name of a stage. A value is let go after its last reader. */
+export function* evaluateInSteps(
+  circuit: Circuit,
+  inputs: readonly Tensor[],
+  stage: string,
+  hooks: EvaluationHooks = {},
+): Steps<Tensor[]> {
   const results = new Map<ValueId, Tensor>();
   const lastReader = lastReaders(circuit);
+  const total = circuit.values.length;
   for (const [index, original] of circuit.values.entries()) {
+    yield { stage, done: index, total };
     const operands = original.inputs.map((id) => held(results, id));
     const value = hooks.before?.(original, operands, index) ?? original;
     const result = value.op.kind === "input" ? inputs[value.op.index] : applyOp(value.op, operands);
@@ -32,6 +45,7 @@ export function evaluate(
     if (lastReader.has(valueId(index))) results.set(valueId(index), result);
     for (const id of original.inputs) if (lastReader.get(id) === index) results.delete(id);
   }
+  yield { stage, done: total, total };
   return circuit.outputs.map((id) => held(results, id));
 }
 

@@ -3,10 +3,11 @@
  * an output is decoded a whole window off.
  * @module
  */
-import { evaluate } from "../circuit/evaluate.ts";
+import { evaluateInSteps } from "../circuit/evaluate.ts";
 import { type Circuit, type ValueId, valueId } from "../circuit/ir.ts";
 import type { ClientPort } from "../format/client-spec.ts";
 import type { EncodingPlan } from "../parameters/encoding-plan.ts";
+import { type Steps, finish } from "../steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Number of table inputs and outputs beyond their interval, over all rows, by the clear integers. */
@@ -16,8 +17,18 @@ export function countOverflows(
   outputs: readonly ClientPort[],
   codes: readonly Tensor[],
 ): number {
+  return finish(overflowsInSteps(circuit, plan, outputs, codes));
+}
+
+/** The same with a step per value. */
+export function* overflowsInSteps(
+  circuit: Circuit,
+  plan: EncodingPlan,
+  outputs: readonly ClientPort[],
+  codes: readonly Tensor[],
+): Steps<number> {
   let overflows = 0;
-  const answers = evaluate(circuit, codes, {
+  const answers = yield* evaluateInSteps(circuit, codes, "overflow", {
     before({ inputs: [source] }, [operand], index) {
       const window = windowOf(plan, valueId(index), source);
       if (window) overflows += countOutside(operand, window);

@@ -5,7 +5,14 @@
  * @module
  */
 import { multiplyInto } from "../tensor/matmul.ts";
-import type { LinearInstruction, LookupInstruction, Program } from "../lower/program.ts";
+import type {
+  Instruction,
+  LinearInstruction,
+  LookupInstruction,
+  Program,
+  TensorId,
+} from "../lower/program.ts";
+import { type Steps, finish } from "../steps.ts";
 
 export interface SimulationOptions {
   /** Sample noise (default true). */
@@ -18,22 +25,52 @@ export interface SimulationOptions {
 export function simulate(
   program: Program,
   inputs: readonly BigUint64Array[],
-  { noise = true, random = Math.random }: SimulationOptions = {},
+  options: SimulationOptions = {},
 ): BigUint64Array[] {
+  return finish(simulateInSteps(program, inputs, options));
+}
+
+/** The same with a step per instruction. A tensor is let go after its last reader. */
+export function* simulateInSteps(
+  program: Program,
+  inputs: readonly BigUint64Array[],
+  { noise = true, random = Math.random }: SimulationOptions = {},
+): Steps<BigUint64Array[]> {
   const gauss = noise ? gaussian(random) : () => 0;
   const tensors: Float64Array[] = inputs.map((input) => Float64Array.from(input, signedFraction));
-  for (const instruction of program.instructions) {
+  const lastReader = lastReaders(program);
+  const total = program.instructions.length;
+  for (const [done, instruction] of program.instructions.entries()) {
+    yield { stage: "simulate", done, total };
     if (instruction.kind === "linear") {
       tensors.push(simulateLinear(instruction, tensors));
-      continue;
+    } else {
+      tensors.push(simulateLookup(instruction, tensors[instruction.operand], program, gauss));
     }
-    tensors.push(simulateLookup(instruction, tensors[instruction.operand], program, gauss));
+    for (const id of operandsOf(instruction)) {
+      if (lastReader.get(id) === done) tensors[id] = new Float64Array(0);
+    }
   }
+  yield { stage: "simulate", done: total, total };
   return program.outputs.map((id, i) =>
     BigUint64Array.from(tensors[id], (phase) =>
       toTorusInteger(phase + gauss() * program.outputNoiseStd[i]),
     ),
   );
+}
+
+/** Index of the last instruction that reads each tensor; none for outputs. */
+function lastReaders({ instructions, outputs }: Program): Map<TensorId, number> {
+  const last = new Map<TensorId, number>();
+  for (const [index, instruction] of instructions.entries()) {
+    for (const id of operandsOf(instruction)) last.set(id, index);
+  }
+  for (const id of outputs) last.delete(id);
+  return last;
+}
+
+function operandsOf(instruction: Instruction): readonly TensorId[] {
+  return instruction.kind === "linear" ? instruction.operands : [instruction.operand];
 }
 
 const TORUS = 2 ** 64;
