@@ -31,10 +31,10 @@ export interface CompileOptions extends SearchTarget {
   readonly artifacts?: string | null;
   /** Path to copy the ONNX model to. Default null. */
   readonly onnxFile?: string | null;
-  /** Aborting it stops the compilation at the next stage with error CANCELLED. */
+  /** Aborting it stops the compilation at the next node with error CANCELLED. */
   readonly signal?: AbortSignal;
-  /** Called with the name of each stage as it begins. */
-  readonly onProgress?: (stage: string) => void;
+  /** Called with the stage and how far it is, in nodes or values, whenever one of them is done. */
+  readonly onProgress?: (stage: string, done: number, total: number) => void;
 }
 
 /** Whether an input is encrypted. */

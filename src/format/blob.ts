@@ -40,8 +40,15 @@ export function noId(): Uint8Array {
   return new Uint8Array(16);
 }
 
+/** SHA-256 of some bytes. */
+export type Digest = (bytes: Uint8Array) => Uint8Array;
+
 /** Frames a payload. */
-export function encodeBlob(header: BlobHeader, payload: Uint8Array): Uint8Array {
+export function encodeBlob(
+  header: BlobHeader,
+  payload: Uint8Array,
+  digest: Digest = sha256,
+): Uint8Array {
   const bytes = new Uint8Array(HEADER + payload.length + DIGEST);
   bytes.set(MAGIC, 0);
   bytes[6] = BlobKind[header.kind];
@@ -51,7 +58,7 @@ export function encodeBlob(header: BlobHeader, payload: Uint8Array): Uint8Array 
   bytes.set(header.modelId, 56);
   new DataView(bytes.buffer).setBigUint64(72, BigInt(payload.length), true);
   bytes.set(payload, HEADER);
-  bytes.set(sha256(bytes.subarray(0, HEADER + payload.length)), HEADER + payload.length);
+  bytes.set(digest(bytes.subarray(0, HEADER + payload.length)), HEADER + payload.length);
   return bytes;
 }
 

@@ -9,6 +9,7 @@ import { SottoError } from "../errors.ts";
 import { splitClientSteps } from "../onnx/client-steps.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode } from "../onnx/graph.ts";
+import type { Steps } from "../steps.ts";
 import { clamp } from "../tensor/elementwise.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
@@ -63,18 +64,23 @@ export interface Conversion {
   readonly movedFrom: ReadonlyMap<string, string>;
 }
 
-/** Quantizes a graph. Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE, BAD_VALUE, BAD_MODEL or UNSUPPORTED_OPERATOR. */
-export function convert(
+/** Quantizes a graph, with a step per node. Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE, BAD_VALUE, BAD_MODEL or UNSUPPORTED_OPERATOR. */
+export function* convert(
   whole: Graph,
   method: ConversionMethod,
   rows: readonly Tensor[],
-): Conversion {
+): Steps<Conversion> {
   const { graph: inner, before, after } = splitClientSteps(whole);
   const inputs = inner.inputs.map((input, i) => ({ ...input, step: before[i] }));
   const calibration = prepareRows(inputs, rows, "calibration");
   const graph = method.prepare?.(inner, calibration) ?? inner;
   const walk = new Walk(graph, method, calibration);
-  const calibrated = graph.nodes.flatMap((node) => walk.visit(node) ?? []);
+  const calibrated: QuantizedOperation[] = [];
+  for (const [done, node] of graph.nodes.entries()) {
+    yield { stage: "quantize", done, total: graph.nodes.length };
+    const operation = walk.visit(node);
+    if (operation) calibrated.push(operation);
+  }
   const rounded = removeLowBits(calibrated, walk.constants);
   const { operations, quantizers } = quantizeInputs(graph, rounded, calibration, method);
   const module = new QuantizedModule({
@@ -97,6 +103,7 @@ class Walk {
   readonly #graph: Graph;
   readonly #method: ConversionMethod;
   readonly #flows = new Map<string, Flow>();
+  readonly #lastReaders: ReadonlyMap<string, GraphNode>;
   readonly #producers = new Map<string, ReadonlySet<string>>();
   readonly #constants = new Map<string, ConstantOperand>();
   readonly #movedFrom = new Map<string, string>();
@@ -104,6 +111,9 @@ class Walk {
   constructor(graph: Graph, method: ConversionMethod, calibration: readonly Tensor[]) {
     this.#graph = graph;
     this.#method = method;
+    this.#lastReaders = new Map(
+      graph.nodes.flatMap((node) => node.inputs.map((name) => [name, node] as const)),
+    );
     graph.inputs.forEach(({ name }, i) => {
       this.#flows.set(name, { data: calibration[i], quantizer: null });
       this.#producers.set(name, new Set([name]));
@@ -142,7 +152,9 @@ class Walk {
       this.#constants.set(node.outputs[0], folded);
       return null;
     }
-    return this.#calibrate(node, names);
+    const operation = this.#calibrate(node, names);
+    for (const name of names) if (this.#lastReaders.get(name) === node) this.#flows.delete(name);
+    return operation;
   }
 
   #calibrate(node: GraphNode, names: readonly string[]): QuantizedOperation {

@@ -7,8 +7,9 @@ import { evaluate } from "../circuit/evaluate.ts";
 import type { Circuit } from "../circuit/ir.ts";
 import { type ClientStep, applyStep } from "../onnx/client-steps.ts";
 import type { Graph } from "../onnx/graph.ts";
-import { runPasses } from "../passes/index.ts";
+import { runPassesInSteps } from "../passes/index.ts";
 import type { BoundsContext } from "../passes/infer-bounds.ts";
+import { type Steps, finish } from "../steps.ts";
 import { type TensorOrList, oneOrAll, tensorsOf } from "../tensor/list.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { NBits, Rounding } from "./bits.ts";
@@ -84,10 +85,15 @@ export class QuantizedModule {
 
   /** The circuit after all passes, with calibrated and guaranteed bounds; fit tables span the chosen ones. */
   circuitFor(bounds: BoundsContext["bounds"]): Circuit {
+    return finish(this.circuitInSteps(bounds));
+  }
+
+  /** The same with a step per value of the circuit. */
+  *circuitInSteps(bounds: BoundsContext["bounds"]): Steps<Circuit> {
     const known = this.#circuits.get(bounds);
     if (known) return known;
     const calibration = this.#quantize(this.calibration);
-    const circuit = runPasses(buildCircuit(this), { calibration, bounds });
+    const circuit = yield* runPassesInSteps(buildCircuit(this), { calibration, bounds });
     this.#circuits.set(bounds, circuit);
     return circuit;
   }

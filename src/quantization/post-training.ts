@@ -5,6 +5,7 @@
  * @module
  */
 import type { Graph } from "../onnx/graph.ts";
+import { type Steps, finish } from "../steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type QuantizedArray, quantizeConstant } from "./array.ts";
 import { correctBiases } from "./bias-correction.ts";
@@ -56,9 +57,14 @@ export class PostTrainingAffineQuantization {
    * Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE, BAD_VALUE, BAD_MODEL or UNSUPPORTED_OPERATOR.
    */
   quantizeModule(...calibration: readonly Tensor[]): QuantizedModule {
+    return finish(this.quantizeInSteps(calibration));
+  }
+
+  /** The same with a step per node. */
+  *quantizeInSteps(calibration: readonly Tensor[]): Steps<QuantizedModule> {
     const { nBits, rounding } = this;
     const { inputSignedness, calibration: kind } = this.#choices;
-    const { module } = convert(
+    const { module } = yield* convert(
       this.graph,
       {
         nBits,

@@ -5,6 +5,7 @@
  */
 import { SottoError } from "../errors.ts";
 import type { Graph } from "../onnx/graph.ts";
+import { type Steps, finish } from "../steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { QuantizedArray } from "./array.ts";
 import { type NBits, type NBitsOption, type Rounding, getNBitsDict, getRounding } from "./bits.ts";
@@ -38,8 +39,13 @@ export class PostTrainingQATImporter {
    * or UNSUPPORTED_OPERATOR, and BAD_MODEL when an operator reads a tensor that no Quant node quantizes.
    */
   quantizeModule(...calibration: readonly Tensor[]): QuantizedModule {
+    return finish(this.quantizeInSteps(calibration));
+  }
+
+  /** The same with a step per node. */
+  *quantizeInSteps(calibration: readonly Tensor[]): Steps<QuantizedModule> {
     const { nBits, rounding } = this;
-    const conversion = convert(
+    const conversion = yield* convert(
       this.graph,
       {
         nBits,

@@ -3,7 +3,7 @@
  * @module
  */
 import { add, combine, mapElements } from "../../tensor/elementwise.ts";
-import { type Tensor, reshape, scalar, tensor } from "../../tensor/tensor.ts";
+import { type Tensor, allocate, reshape, scalar, tensor } from "../../tensor/tensor.ts";
 import type { GraphNode, GraphValue } from "../graph.ts";
 import type { Parts } from "./builder.ts";
 import { countReads } from "./fuse.ts";
@@ -49,16 +49,14 @@ function foldInto(
   const channels = factors.data.length;
   const perChannel = weights.data.length / channels;
   const channelOf = (i: number): number => (isRows ? Math.floor(i / perChannel) : i % channels);
-  const spread = tensor(
-    factors.dtype,
-    weights.shape,
-    Float64Array.from(weights.data, (_, i) => factors.data[channelOf(i)]),
-  );
+  const spread = allocate(factors.dtype, weights.data.length);
+  for (let i = 0; i < spread.length; i++) spread[i] = factors.data[channelOf(i)];
+  const perWeight = tensor(factors.dtype, weights.shape, spread);
   const old = oldBias ? reshape(oldBias, [oldBias.data.length]) : scalar("float32", 0);
   const centred = combine(old, mean, (x, m) => x - m);
   const scaled = combine(centred, factors, (x, factor) => x * factor);
   const names = ["weights", "bias"].map((part) => `${normalization.outputs[0]}/${part}`);
-  const values = [combine(weights, spread, (w, factor) => w * factor), add(scaled, bias)];
+  const values = [combine(weights, perWeight, (w, factor) => w * factor), add(scaled, bias)];
   names.forEach((name, i) => constants.set(name, values[i]));
   return { ...layer, inputs: [layer.inputs[0], ...names], outputs: normalization.outputs };
 }
