@@ -26,7 +26,7 @@ import {
   floatResult,
   optionsFor,
 } from "./operation.ts";
-import { ruleOf } from "./ops/index.ts";
+import { requireRules, ruleOf } from "./ops/index.ts";
 import { removeLowBits } from "./power-of-two.ts";
 import { isQuantNode, quantizerOf } from "./quant-node.ts";
 import { type MinMaxStats, type QuantizationOptions, UniformQuantizer } from "./quantizer.ts";
@@ -68,6 +68,7 @@ export function convert(
   rows: readonly Tensor[],
 ): Conversion {
   const { graph: inner, before, after } = splitClientSteps(whole);
+  requireRules(inner);
   const inputs = inner.inputs.map((input, i) => ({ ...input, step: before[i] }));
   const calibration = prepareRows(inputs, rows, "calibration");
   const graph = method.prepare?.(inner, calibration) ?? inner;

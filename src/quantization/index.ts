@@ -15,7 +15,8 @@ export {
   type RoundingOption,
   getNBitsDict,
 } from "./bits.ts";
-export { QuantizedModule } from "./module.ts";
+export type { DebugValues, OperatorIntegers } from "./debug.ts";
+export { type DebugForward, QuantizedModule } from "./module.ts";
 export { PostTrainingAffineQuantization, type QuantizationSettings } from "./post-training.ts";
 export { PostTrainingQATImporter } from "./qat-import.ts";
 export { hasAnyQnnLayers } from "./quant-node.ts";

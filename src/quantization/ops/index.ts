@@ -3,7 +3,7 @@
  * @module
  */
 import { SottoError } from "../../errors.ts";
-import type { GraphNode } from "../../onnx/graph.ts";
+import type { Graph, GraphNode } from "../../onnx/graph.ts";
 import { isQuantizer, operatorName } from "../../onnx/ops/index.ts";
 import type { OperatorRule } from "../operation.ts";
 import * as binary from "./binary.ts";
@@ -39,12 +39,35 @@ function isRule(member: unknown): member is OperatorRule {
 
 /** The rule of a node's operator. Throws UNSUPPORTED_OPERATOR. */
 export function ruleOf(node: GraphNode): OperatorRule {
-  const name = operatorName(node);
-  const rule = isQuantizer(name) ? Quant : operatorRules.get(name);
+  const rule = findRule(node);
   if (rule) return rule;
-  throw new SottoError(
+  throw unsupported([node]);
+}
+
+/** Refuses a graph with all the operators that have no rule in one error; what is constant is folded and needs none. */
+export function requireRules({ nodes, constants }: Pick<Graph, "nodes" | "constants">): void {
+  const folded = new Set(constants.keys());
+  const missing = nodes.filter((node) => {
+    const names = node.inputs.filter((name) => name !== "");
+    if (names.length > 0 && names.every((name) => folded.has(name))) {
+      for (const name of node.outputs) folded.add(name);
+      return false;
+    }
+    return findRule(node) === undefined;
+  });
+  if (missing.length > 0) throw unsupported(missing);
+}
+
+function findRule(node: GraphNode): OperatorRule | undefined {
+  const name = operatorName(node);
+  return isQuantizer(name) ? Quant : operatorRules.get(name);
+}
+
+function unsupported(nodes: readonly GraphNode[]): SottoError {
+  const names = nodes.map((node) => `${operatorName(node)} (${node.name})`);
+  return new SottoError(
     "UNSUPPORTED_OPERATOR",
-    node.name,
-    `expected one of ${[...operatorRules.keys()].join(", ")}, got ${node.opType}`,
+    nodes[0].name,
+    `expected operators that can be quantized, got ${names.join(", ")}; replace them by these: ${[...operatorRules.keys()].sort().join(", ")}`,
   );
 }
