@@ -40,6 +40,8 @@ interface Flow {
 /** What is particular to a way of quantizing. */
 export interface ConversionMethod {
   readonly nBits: NBits;
+  /** Bits of one node, where they are not those of the others. */
+  nBitsOf?(node: GraphNode): NBits;
   readonly rounding: Rounding | null;
   /** Changes the float model before it is quantized. */
   prepare?(graph: Graph, calibration: readonly Tensor[]): Graph;
@@ -146,7 +148,8 @@ class Walk {
   }
 
   #calibrate(node: GraphNode, names: readonly string[]): QuantizedOperation {
-    const { nBits, rounding } = this.#method;
+    const { rounding } = this.#method;
+    const nBits = this.#bitsOf(node);
     const rule = ruleOf(node);
     const integerProducers = new Set(
       names.flatMap((name) => [...(this.#producers.get(name) ?? [])]),
@@ -210,7 +213,7 @@ class Walk {
     if (isQuantNode(node)) {
       return quantizerOf(node, (name) => this.#constants.get(name)?.values, stats);
     }
-    const nBits = this.#method.nBits.model_outputs;
+    const nBits = this.#bitsOf(node).model_outputs;
     const input = this.#flows.get(node.inputs[0])?.quantizer;
     const isIndex = input?.scale === 1 && input.zeroPoint === 0; // stays one under Cast
     const isSame = node.opType === "Identity" || (node.opType === "Cast" && isIndex);
@@ -232,6 +235,10 @@ class Walk {
     const options = optionsFor({ inputOptions, signsPerInput: this.#method.signsPerInput }, stats);
     const own = quantizer ?? new UniformQuantizer({ ...options, rmin, rmax }, stats);
     return { constant: null, value: { floats: data, codes: null, quantizer: own } };
+  }
+
+  #bitsOf(node: GraphNode): NBits {
+    return this.#method.nBitsOf?.(node) ?? this.#method.nBits;
   }
 
   #flow(name: string): Flow {

@@ -17,7 +17,7 @@ import {
   getRounding,
 } from "./bits.ts";
 import { type QuantizationChoices, completeChoices } from "./choices.ts";
-import { convert } from "./convert.ts";
+import { type ConversionMethod, convert } from "./convert.ts";
 import { equalize } from "./equalization.ts";
 import type { QuantizedModule } from "./module.ts";
 import type { QuantizedValue } from "./operation.ts";
@@ -52,20 +52,12 @@ export class PostTrainingAffineQuantization {
    * Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE, BAD_VALUE, BAD_MODEL or UNSUPPORTED_OPERATOR.
    */
   quantizeModule(...calibration: readonly Tensor[]): QuantizedModule {
-    const { nBits, rounding } = this;
-    const { inputSignedness, calibration: kind } = this.#choices;
     const { module } = convert(
       this.graph,
       {
-        nBits,
-        rounding,
+        ...postTrainingMethod(this.nBits, this.rounding, this.#choices),
         prepare: this.#prepare,
         quantizeConstant: this.#quantizeConstant,
-        inputOptions: (bits, data) =>
-          quantizationOptions({ nBits: bits, isSigned: data.some(hasNegative) }),
-        range: (values) => rangeOf(values, kind, nBits.op_inputs),
-        signsPerInput: inputSignedness === "perInput",
-        passOn: roundToCodes,
       },
       calibration,
     );
@@ -85,6 +77,24 @@ export class PostTrainingAffineQuantization {
     this.#choices.perChannelWeights && axis !== undefined
       ? quantizePerChannel(this.nBits.op_weights, values, axis)
       : quantizeConstant(this.nBits.op_weights, values);
+}
+
+/** How post-training quantization quantizes, but for the choices that change the float model and its constants. */
+export function postTrainingMethod(
+  nBits: NBits,
+  rounding: Rounding | null,
+  { inputSignedness, calibration }: Required<QuantizationChoices>,
+): ConversionMethod {
+  return {
+    nBits,
+    rounding,
+    quantizeConstant: (values) => quantizeConstant(nBits.op_weights, values),
+    inputOptions: (bits, data) =>
+      quantizationOptions({ nBits: bits, isSigned: data.some(hasNegative) }),
+    range: (values) => rangeOf(values, calibration, nBits.op_inputs),
+    signsPerInput: inputSignedness === "perInput",
+    passOn: roundToCodes,
+  };
 }
 
 function hasNegative({ data }: Tensor): boolean {
