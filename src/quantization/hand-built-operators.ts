@@ -4,13 +4,14 @@
  * @module
  */
 import { scalar } from "../tensor/tensor.ts";
+import { operatorRules } from "./ops/index.ts";
 import { QuantizedOperator, type QuantizedOperatorInit } from "./hand-built.ts";
 
 /** The class of one operator. */
 export type QuantizedOperatorClass = new (init: QuantizedOperatorInit) => QuantizedOperator;
 
 /** A class whose operator is fixed; `preset` is what its options have unless stated. */
-function operator(
+function classOf(
   opType: string,
   preset: Partial<QuantizedOperatorInit> = {},
 ): QuantizedOperatorClass {
@@ -19,6 +20,17 @@ function operator(
       super(opType, { ...preset, ...init });
     }
   };
+}
+
+/** The quantized form of every operator that has one, by ONNX name. */
+export const quantizedOperators: ReadonlyMap<string, QuantizedOperatorClass> = new Map(
+  [...operatorRules.keys()].sort().map((name) => [name, classOf(name)]),
+);
+
+function operator(opType: string): QuantizedOperatorClass {
+  const known = quantizedOperators.get(opType);
+  if (known) return known;
+  throw new Error(`internal: ${opType} has no rule`);
 }
 
 export const QuantizedAbs: QuantizedOperatorClass = operator("Abs");
@@ -112,10 +124,10 @@ export const QuantizedWhere: QuantizedOperatorClass = operator("Where");
 export const QuantizedXor: QuantizedOperatorClass = operator("Xor");
 
 /** Operands null, weights [inputs, outputs] and bias; `transB: 1` takes PyTorch's [outputs, inputs]. */
-export const QuantizedLinear: QuantizedOperatorClass = operator("Gemm", { name: "Linear" });
+export const QuantizedLinear: QuantizedOperatorClass = classOf("Gemm", { name: "Linear" });
 
 /** Between 0 and 6. */
-export const QuantizedReLU6: QuantizedOperatorClass = operator("Clip", {
+export const QuantizedReLU6: QuantizedOperatorClass = classOf("Clip", {
   name: "ReLU6",
   operands: [null, scalar("float32", 0), scalar("float32", 6)],
 });
