@@ -22,6 +22,8 @@ export { decodeClientSpec, type ClientSpec } from "./format/client-spec.ts";
 export type { RunOptions } from "./native/control.ts";
 export { loadEngine } from "./native/load.ts";
 export { importOnnx } from "./onnx/import.ts";
+export { evaluate } from "./onnx/evaluate.ts";
+export { supportedOperators } from "./onnx/ops/index.ts";
 export type { CompileOptions } from "./options.ts";
 export * from "./quantization/index.ts";
 export { convertToTensor, type Convertible } from "./tensor/convert.ts";

@@ -27,7 +27,7 @@ import {
   floatResult,
   optionsFor,
 } from "./operation.ts";
-import { ruleOf } from "./ops/index.ts";
+import { requireRules, ruleOf } from "./ops/index.ts";
 import { removeLowBits } from "./power-of-two.ts";
 import { isQuantNode, quantizerOf } from "./quant-node.ts";
 import { type MinMaxStats, type QuantizationOptions, UniformQuantizer } from "./quantizer.ts";
@@ -41,6 +41,8 @@ interface Flow {
 /** What is particular to a way of quantizing. */
 export interface ConversionMethod {
   readonly nBits: NBits;
+  /** Bits of one node, where they are not those of the others. */
+  nBitsOf?(node: GraphNode): NBits;
   readonly rounding: Rounding | null;
   /** The terms of sums pass through a table first. */
   readonly copiesSums: boolean;
@@ -71,6 +73,7 @@ export function* convert(
   rows: readonly Tensor[],
 ): Steps<Conversion> {
   const { graph: inner, before, after } = splitClientSteps(whole);
+  requireRules(inner);
   const inputs = inner.inputs.map((input, i) => ({ ...input, step: before[i] }));
   const calibration = prepareRows(inputs, rows, "calibration");
   const graph = method.prepare?.(inner, calibration) ?? inner;
@@ -158,7 +161,8 @@ class Walk {
   }
 
   #calibrate(node: GraphNode, names: readonly string[]): QuantizedOperation {
-    const { nBits, rounding } = this.#method;
+    const { rounding } = this.#method;
+    const nBits = this.#bitsOf(node);
     const rule = ruleOf(node);
     const integerProducers = new Set(
       names.flatMap((name) => [...(this.#producers.get(name) ?? [])]),
@@ -230,7 +234,7 @@ class Walk {
     if (isQuantNode(node)) {
       return quantizerOf(node, (name) => this.#constants.get(name)?.values, stats);
     }
-    const nBits = this.#method.nBits.model_outputs;
+    const nBits = this.#bitsOf(node).model_outputs;
     const input = this.#flows.get(node.inputs[0])?.quantizer;
     const isIndex = input?.scale === 1 && input.zeroPoint === 0; // stays one under Cast
     const isSame = node.opType === "Identity" || (node.opType === "Cast" && isIndex);
@@ -252,6 +256,10 @@ class Walk {
     const options = optionsFor({ inputOptions, signsPerInput: this.#method.signsPerInput }, stats);
     const own = quantizer ?? new UniformQuantizer({ ...options, rmin, rmax }, stats);
     return { constant: null, value: { floats: data, codes: null, quantizer: own } };
+  }
+
+  #bitsOf(node: GraphNode): NBits {
+    return this.#method.nBitsOf?.(node) ?? this.#method.nBits;
   }
 
   #flow(name: string): Flow {

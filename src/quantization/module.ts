@@ -5,6 +5,7 @@
 import { buildCircuit } from "./build-circuit.ts";
 import { evaluate } from "../circuit/evaluate.ts";
 import type { Circuit } from "../circuit/ir.ts";
+import { checkKeys } from "../errors.ts";
 import { type ClientStep, applyStep } from "../onnx/client-steps.ts";
 import type { Graph } from "../onnx/graph.ts";
 import { runPassesInSteps } from "../passes/index.ts";
@@ -14,6 +15,7 @@ import { type TensorOrList, oneOrAll, tensorsOf } from "../tensor/list.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { NBits, Rounding } from "./bits.ts";
 import { checkCodes, prepareRows } from "./check.ts";
+import { type DebugValues, debugForward } from "./debug.ts";
 import type { ConstantOperand, QuantizedOperation } from "./operation.ts";
 import type { UniformQuantizer } from "./quantizer.ts";
 
@@ -25,6 +27,13 @@ export interface QuantizedPort {
   readonly quantizer: UniformQuantizer;
   /** What the client computes before it quantizes an input, or after it de-quantizes an output. */
   readonly step: ClientStep | null;
+}
+
+/** What `forward` returns with `debug`. */
+export interface DebugForward<T> {
+  readonly outputs: T;
+  /** Integers of every operator, by node name. */
+  readonly values: DebugValues;
 }
 
 /** What post-training quantization finds. */
@@ -124,10 +133,29 @@ export class QuantizedModule {
     );
   }
 
-  /** Floats in, floats out, through the integers, in the clear. */
-  forward<T extends Tensor | readonly Tensor[] = Tensor>(x: TensorOrList): T {
+  /**
+   * Floats in, floats out, through the integers, in the clear. With `debug` also the integers that every operator reads and
+   * leaves. Throws BAD_DTYPE, BAD_SHAPE or BAD_VALUE.
+   */
+  forward<T extends Tensor | readonly Tensor[] = Tensor>(
+    x: TensorOrList,
+    options?: { readonly debug?: false },
+  ): T;
+  forward<T extends Tensor | readonly Tensor[] = Tensor>(
+    x: TensorOrList,
+    options: { readonly debug: true },
+  ): DebugForward<T>;
+  forward<T extends Tensor | readonly Tensor[] = Tensor>(
+    x: TensorOrList,
+    options: { readonly debug?: boolean } = {},
+  ): T | DebugForward<T> {
+    checkKeys(options, ["debug"]);
     const codes = tensorsOf(this.quantizeInput<Tensor[]>(x));
-    return this.dequantizeOutput<T>(this.quantizedForward<Tensor[]>(codes));
+    if (options.debug !== true) {
+      return this.dequantizeOutput<T>(this.quantizedForward<Tensor[]>(codes));
+    }
+    const { outputs, values } = debugForward(this, codes);
+    return { outputs: this.dequantizeOutput<T>(outputs), values };
   }
 
   #quantize(rows: readonly Tensor[]): Tensor[] {

@@ -18,7 +18,7 @@ import {
   getRounding,
 } from "./bits.ts";
 import { type QuantizationChoices, completeChoices } from "./choices.ts";
-import { convert } from "./convert.ts";
+import { type ConversionMethod, convert } from "./convert.ts";
 import { equalize } from "./equalization.ts";
 import type { QuantizedModule } from "./module.ts";
 import type { QuantizedValue } from "./operation.ts";
@@ -62,21 +62,13 @@ export class PostTrainingAffineQuantization {
 
   /** The same with a step per node. */
   *quantizeInSteps(calibration: readonly Tensor[]): Steps<QuantizedModule> {
-    const { nBits, rounding } = this;
-    const { inputSignedness, calibration: kind } = this.#choices;
     const { module } = yield* convert(
       this.graph,
       {
-        nBits,
-        rounding,
+        ...postTrainingMethod(this.nBits, this.rounding, this.#choices),
         copiesSums: this.#copiesSums,
         prepare: this.#prepare,
         quantizeConstant: this.#quantizeConstant,
-        inputOptions: (bits, data) =>
-          quantizationOptions({ nBits: bits, isSigned: data.some(hasNegative) }),
-        range: (values) => rangeOf(values, kind, nBits.op_inputs),
-        signsPerInput: inputSignedness === "perInput",
-        passOn: roundToCodes,
       },
       calibration,
     );
@@ -96,6 +88,25 @@ export class PostTrainingAffineQuantization {
     this.#choices.perChannelWeights && axis !== undefined
       ? quantizePerChannel(this.nBits.op_weights, values, axis)
       : quantizeConstant(this.nBits.op_weights, values);
+}
+
+/** How post-training quantization quantizes, but for the choices that change the float model and its constants. */
+export function postTrainingMethod(
+  nBits: NBits,
+  rounding: Rounding | null,
+  { inputSignedness, calibration }: Required<QuantizationChoices>,
+): ConversionMethod {
+  return {
+    nBits,
+    rounding,
+    copiesSums: false,
+    quantizeConstant: (values) => quantizeConstant(nBits.op_weights, values),
+    inputOptions: (bits, data) =>
+      quantizationOptions({ nBits: bits, isSigned: data.some(hasNegative) }),
+    range: (values) => rangeOf(values, calibration, nBits.op_inputs),
+    signsPerInput: inputSignedness === "perInput",
+    passOn: roundToCodes,
+  };
 }
 
 function hasNegative({ data }: Tensor): boolean {

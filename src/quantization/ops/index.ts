@@ -3,8 +3,13 @@
  * @module
  */
 import { SottoError } from "../../errors.ts";
-import type { GraphNode } from "../../onnx/graph.ts";
-import { isElementwise, isQuantizer, operatorName } from "../../onnx/ops/index.ts";
+import type { Graph, GraphNode } from "../../onnx/graph.ts";
+import {
+  isElementwise,
+  isQuantizer,
+  operatorName,
+  supportedOperators,
+} from "../../onnx/ops/index.ts";
 import type { OperatorRule } from "../operation.ts";
 import * as binary from "./binary.ts";
 import * as convolution from "./convolution.ts";
@@ -28,6 +33,7 @@ const FAMILIES: readonly (readonly [Readonly<Record<string, unknown>>, string])[
 
 /** How each operator is lowered, by ONNX name. */
 export const operatorRules: ReadonlyMap<string, OperatorRule> = new Map<string, OperatorRule>([
+  ...supportedOperators.filter(isElementwise).map((name) => [name, elementwise] as const),
   ...FAMILIES.flatMap(([family]) => rulesOf(family)),
   ["BatchNormalization", BatchNormalization],
 ]);
@@ -50,13 +56,36 @@ function isRule(member: unknown): member is OperatorRule {
 
 /** The rule of a node's operator: its own, or that of functions of one tensor. Throws UNSUPPORTED_OPERATOR. */
 export function ruleOf(node: GraphNode): OperatorRule {
-  const name = operatorName(node);
-  const rule = isQuantizer(name) ? Quant : operatorRules.get(name);
+  const rule = findRule(node);
   if (rule) return rule;
-  if (isElementwise(name)) return elementwise;
-  throw new SottoError(
+  throw unsupported([node]);
+}
+
+/** Refuses a graph with all the operators that have no rule in one error; what is constant is folded and needs none. */
+export function requireRules({ nodes, constants }: Pick<Graph, "nodes" | "constants">): void {
+  const folded = new Set(constants.keys());
+  const missing = nodes.filter((node) => {
+    const names = node.inputs.filter((name) => name !== "");
+    if (names.length > 0 && names.every((name) => folded.has(name))) {
+      for (const name of node.outputs) folded.add(name);
+      return false;
+    }
+    return findRule(node) === undefined;
+  });
+  if (missing.length > 0) throw unsupported(missing);
+}
+
+function findRule(node: GraphNode): OperatorRule | undefined {
+  const name = operatorName(node);
+  if (isQuantizer(name)) return Quant;
+  return operatorRules.get(name);
+}
+
+function unsupported(nodes: readonly GraphNode[]): SottoError {
+  const names = nodes.map((node) => `${operatorName(node)} (${node.name})`);
+  return new SottoError(
     "UNSUPPORTED_OPERATOR",
-    node.name,
-    `expected one of ${[...operatorRules.keys()].join(", ")}, got ${node.opType}`,
+    nodes[0].name,
+    `expected operators that can be quantized, got ${names.join(", ")}; docs/operators.md lists those that can`,
   );
 }
