@@ -46,6 +46,6 @@ console.log("right in the clear:", `${Math.round((100 * right) / labels.data.len
 // > right in the clear: 93 %
 
 function bestOf(row: number): number {
-  const own = [...scores.data.slice(10 * row, 10 * row + 10)];
+  const own = scores.data.slice(10 * row, 10 * row + 10);
   return own.indexOf(Math.max(...own));
 }
