@@ -19,6 +19,7 @@ export { Server } from "./execute/server.ts";
 export type { SimulationOptions } from "./execute/simulate.ts";
 export type { Statistics } from "./execute/statistics.ts";
 export { decodeClientSpec, type ClientSpec } from "./format/client-spec.ts";
+export { decodeQuantizedModule, encodeQuantizedModule } from "./format/module.ts";
 export type { RunOptions } from "./native/control.ts";
 export { loadEngine } from "./native/load.ts";
 export { importOnnx } from "./onnx/import.ts";

@@ -116,7 +116,7 @@ export class Client {
     throw new SottoError(
       "BAD_ARGUMENT",
       "client",
-      "expected a key; call generateKey() or loadKey() first",
+      "expected a key, got none; call generateKey() or loadKey() first",
     );
   }
 }

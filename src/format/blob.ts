@@ -14,6 +14,7 @@ export const BlobKind = {
   evaluationKeys: 4,
   inputs: 5,
   outputs: 6,
+  quantizedModule: 7,
 } as const;
 export type BlobKindName = keyof typeof BlobKind;
 

@@ -63,7 +63,7 @@ function checkOperators(nodes: readonly ModelNode[], opset: ReadonlyMap<string, 
   const hint = names.some((name) => name.includes("Softmax"))
     ? "; cut a last Softmax off and apply it after decryption"
     : "";
-  const message = `unsupported operators: ${names.join(", ")}; supported operators: ${supportedOperators.join(", ")}${hint}`;
+  const message = `expected supported operators, got ${names.join(", ")}; supported operators: ${supportedOperators.join(", ")}${hint}`;
   throw new SottoError("UNSUPPORTED_OPERATOR", unsupported[0].name, message);
 }
 

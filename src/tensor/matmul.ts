@@ -14,8 +14,12 @@ export function matmulShape(a: Shape, b: Shape): number[] {
   const left = a.length === 1 ? [1, ...a] : a;
   const right = b.length === 1 ? [...b, 1] : b;
   if (a.length === 0 || b.length === 0 || left.at(-1) !== right.at(-2)) {
-    const shapes = `[${a.join(", ")}] by [${b.join(", ")}]`;
-    throw new SottoError("BAD_SHAPE", "matmul", `cannot multiply ${shapes}`);
+    const shapes = `[${a.join(", ")}] and [${b.join(", ")}]`;
+    throw new SottoError(
+      "BAD_SHAPE",
+      "matmul",
+      `expected factors whose inner sizes agree, got ${shapes}`,
+    );
   }
   const shape = broadcastShapes(left.slice(0, -2), right.slice(0, -2));
   if (a.length > 1) shape.push(left[left.length - 2]);

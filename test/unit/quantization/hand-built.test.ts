@@ -280,7 +280,7 @@ describe("what cannot be built is refused:", () => {
     [
       "a name that nothing defines",
       "BAD_MODEL",
-      /reads b before it is defined/,
+      /defined before they are read, got b/,
       () =>
         moduleFromOperators(
           {
