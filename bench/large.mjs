@@ -15,7 +15,7 @@ const { values: flags } = parseArgs({
     model: { type: "string", default: "resnet18" },
     rows: { type: "string", default: "4" },
     size: { type: "string", default: "224" },
-    bits: { type: "string", default: "6" },
+    bits: { type: "string", default: "4" },
   },
 });
 const fixtures = fileURLToPath(new URL("../test/fixtures", import.meta.url));
