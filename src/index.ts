@@ -6,6 +6,7 @@ export {
   buildQuantizedModule,
   compileBrevitasQatModel,
   compileModule,
+  compileModuleAsync,
   compileOnnxModel,
   type QatCompileOptions,
 } from "./compile.ts";
@@ -23,5 +24,6 @@ export { loadEngine } from "./native/load.ts";
 export { importOnnx } from "./onnx/import.ts";
 export type { CompileOptions } from "./options.ts";
 export * from "./quantization/index.ts";
+export type { Watch } from "./steps.ts";
 export { asTensor, toNested } from "./tensor/nested.ts";
 export { float32, float64, int64, type Tensor, type TensorLike } from "./tensor/tensor.ts";
