@@ -6,6 +6,7 @@ export {
   buildQuantizedModule,
   compileBrevitasQatModel,
   compileModule,
+  compileModuleAsync,
   compileOnnxModel,
   compileTorchModel,
   type QatCompileOptions,
@@ -27,6 +28,7 @@ export { evaluate } from "./onnx/evaluate.ts";
 export { supportedOperators } from "./onnx/ops/index.ts";
 export type { CompileOptions } from "./options.ts";
 export * from "./quantization/index.ts";
+export type { Watch } from "./steps.ts";
 export { convertToTensor, type Convertible } from "./tensor/convert.ts";
 export { asTensor, toNested } from "./tensor/nested.ts";
 export { float32, float64, int64, type Tensor, type TensorLike } from "./tensor/tensor.ts";

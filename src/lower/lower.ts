@@ -51,10 +51,12 @@ export function* lowerInSteps(
     tensorSizes,
     emit,
   };
+  const total = circuit.values.length;
   for (const [done, value] of circuit.values.entries()) {
-    yield { stage: "lower", done, total: circuit.values.length };
+    yield { stage: "lower", done, total };
     context.located.push(lowerValue(context, value, valueId(done)));
   }
+  yield { stage: "lower", done: total, total };
   const outputs = circuit.outputs.map((id) => inOrder(context, id));
   const outputNoiseStd = circuit.outputs.map((id) => {
     const index = constraints.findIndex((c) => c.kind === "output" && c.id === id);

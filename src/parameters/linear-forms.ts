@@ -28,11 +28,13 @@ export interface LinearForm {
 /** The linear form of every value, with a step for each; tables and bit extractions are sources of their own. */
 export function* linearForms(circuit: Circuit): Steps<LinearForm[]> {
   const forms: LinearForm[] = [];
+  const total = circuit.values.length;
   for (const [done, value] of circuit.values.entries()) {
-    yield { stage: "parameters", done, total: circuit.values.length };
+    yield { stage: "parameters", done, total };
     const inputs = value.inputs.map((id) => forms[id]);
     forms.push(formOf(value, valueId(done), inputs, circuit));
   }
+  yield { stage: "parameters", done: total, total };
   return forms;
 }
 

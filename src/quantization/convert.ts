@@ -79,11 +79,13 @@ export function* convert(
   const graph = method.prepare?.(inner, calibration) ?? inner;
   const walk = new Walk(graph, method, calibration);
   const calibrated: QuantizedOperation[] = [];
+  const total = graph.nodes.length;
   for (const [done, node] of graph.nodes.entries()) {
-    yield { stage: "quantize", done, total: graph.nodes.length };
+    yield { stage: "quantize", done, total };
     const operation = walk.visit(node);
     if (operation) calibrated.push(operation);
   }
+  yield { stage: "quantize", done: total, total };
   const rounded = removeLowBits(calibrated, walk.constants);
   const { operations, quantizers } = quantizeInputs(graph, rounded, calibration, method);
   const module = new QuantizedModule({

@@ -70,8 +70,12 @@ export function dequantizeTensor(
   return { dtype: "float64", shape, data: out };
 }
 
+/** Doubles from here to 2^53 are the integers: a sum in this range is rounded to one, ties to even. */
+const INTEGERS = 1.5 * 2 ** 52;
+
 /** Nearest integer, ties to even, as numpy's `rint`. */
 export function roundHalfEven(x: number): number {
+  if (Math.abs(x) < 2 ** 51) return x + INTEGERS - INTEGERS;
   const floor = Math.floor(x);
   const diff = x - floor;
   if (diff < 0.5) return floor;
