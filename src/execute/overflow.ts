@@ -21,7 +21,7 @@ export function countOverflows(
   const answers = evaluate(circuit, codes, {
     after({ inputs }, result, index) {
       results.push(result);
-      const window = windowOf(plan, index, inputs[0]);
+      const window = windowOf(plan, index);
       if (window) overflows += countOutside(results[inputs[0]], window);
     },
   });
@@ -34,14 +34,10 @@ export function countOverflows(
 }
 
 /** Half-open range of integers on the half torus that a table reads; null for other values. */
-function windowOf(
-  plan: EncodingPlan,
-  index: number,
-  source: number | undefined,
-): readonly [number, number] | null {
+function windowOf(plan: EncodingPlan, index: number): readonly [number, number] | null {
   const placement = [...plan.placements].find(([id]) => id === index)?.[1];
-  if (placement === undefined || source === undefined) return null;
-  return [placement.zero, placement.zero + 2 ** 63 / Number(plan.scales[source])];
+  if (placement === undefined) return null;
+  return [placement.zero, placement.zero + 2 ** 63 / Number(placement.scale)];
 }
 
 function countOutside({ data }: Tensor, [low, high]: readonly [number, number]): number {

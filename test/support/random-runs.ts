@@ -3,7 +3,8 @@
  * @module
  */
 import { evaluate } from "../../src/circuit/evaluate.ts";
-import { gridOf } from "../../src/circuit/ir.ts";
+import { gridOf, valueId } from "../../src/circuit/ir.ts";
+import { placementOf } from "../../src/parameters/constraints.ts";
 import { compileOnnxModel } from "../../src/compile.ts";
 import { SottoError } from "../../src/errors.ts";
 import { splitRows } from "../../src/execute/circuit.ts";
@@ -85,9 +86,10 @@ export function isClearOfEdges(
     after({ op, inputs }, result, index) {
       results.push(result);
       if (op.kind !== "table") return;
+      const { scale } = placementOf(plan, valueId(index));
       const at = constraints.findIndex(({ kind, id }) => kind === "lookup" && id === index);
       const size = choice.parameters.polynomialSize * choice.extensions[at];
-      const reach = ((2 ** 63 / Number(plan.scales[inputs[0]])) * coefficients) / size;
+      const reach = ((2 ** 63 / Number(scale)) * coefficients) / size;
       if (results[inputs[0]].data.some((x) => distanceToEdge(x, op) < reach)) isClear = false;
     },
   });
