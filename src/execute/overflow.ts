@@ -29,8 +29,8 @@ export function* overflowsInSteps(
 ): Steps<number> {
   let overflows = 0;
   const answers = yield* evaluateInSteps(circuit, codes, "overflow", {
-    before({ inputs: [source] }, [operand], index) {
-      const window = windowOf(plan, valueId(index), source);
+    before(_, [operand], index) {
+      const window = windowOf(plan, valueId(index));
       if (window) overflows += countOutside(operand, window);
     },
   });
@@ -43,14 +43,10 @@ export function* overflowsInSteps(
 }
 
 /** Half-open range of integers on the half torus that a table reads; null for other values. */
-function windowOf(
-  plan: EncodingPlan,
-  id: ValueId,
-  source: ValueId | undefined,
-): readonly [number, number] | null {
+function windowOf(plan: EncodingPlan, id: ValueId): readonly [number, number] | null {
   const placement = plan.placements.get(id);
-  if (placement === undefined || source === undefined) return null;
-  return [placement.zero, placement.zero + 2 ** 63 / Number(plan.scales[source])];
+  if (placement === undefined) return null;
+  return [placement.zero, placement.zero + 2 ** 63 / Number(placement.scale)];
 }
 
 function countOutside({ data }: Tensor, [low, high]: readonly [number, number]): number {

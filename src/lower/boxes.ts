@@ -13,15 +13,14 @@ export function toTorus(value: number, scale: bigint): bigint {
 const FRACTION_BITS = 20n;
 
 /** What to add to a ciphertext so that the placement's zero lies at phase 0. */
-export function offsetOf({ zero }: Placement, scale: bigint): bigint {
+export function offsetOf({ zero, scale }: Placement): bigint {
   const fixed = BigInt(Math.round(zero * 2 ** Number(FRACTION_BITS)));
   return BigInt.asUintN(64, -((fixed * scale) >> FRACTION_BITS));
 }
 
 /** First table coefficient of each box, of `size` coefficients on the half torus; the ends take what is left over. */
 export function boxStarts(
-  { grid, firstBox, boxes, zero }: Placement,
-  scale: bigint,
+  { grid, firstBox, boxes, zero, scale }: Placement,
   size: number,
 ): Uint32Array {
   const perUnit = (Number(scale) / 2 ** 63) * size;

@@ -39,11 +39,13 @@ export function lowerTable(
 ): Located {
   const { circuit, plan, choice, located } = context;
   const { inputs, shape } = circuit.values[id];
-  const source = located[inputs[0]];
-  const { boxes, firstBox } = placementOf(plan, id);
+  const placement = placementOf(plan, id);
+  const { boxes, firstBox, factor } = placement;
+  const count = sizeOf(shape);
+  const read = located[inputs[0]];
+  const source = factor === 1 ? read : emitScaled(context, read, count, factor, 0n);
   const noise = lookupNoise(context, id);
   const size = choice.parameters.polynomialSize * 2 ** noise.extensionLog;
-  const scale = plan.scales[inputs[0]];
   const results = tabulate(op, firstBox, boxes, shape.length);
   const tables = results.data.length / boxes;
   const values = new BigUint64Array(tables * boxes);
@@ -52,8 +54,7 @@ export function lowerTable(
       values[t * boxes + b] = toTorus(results.data[b * tables + t], plan.scales[id]);
     }
   }
-  const starts = boxStarts(placementOf(plan, id), scale, size);
-  const count = sizeOf(shape);
+  const starts = boxStarts(placement, size);
   const tensor = context.emit({
     kind: "lookup",
     operand: source.tensor,
@@ -62,7 +63,7 @@ export function lowerTable(
     tables,
     starts: Uint32Array.from({ length: tables * boxes }, (_, i) => starts[i % boxes]),
     values,
-    offsets: new BigUint64Array(tables).fill(offsetOf(placementOf(plan, id), scale)),
+    offsets: new BigUint64Array(tables).fill(offsetOf(placement)),
     outputOffset: 0n,
     sources: Uint32Array.from({ length: count }, (_, i) => elementOf(source, i)),
     tableOf: tableIndices(shape, constantShape(op).shape),

@@ -36,12 +36,12 @@ export function* constraintsInSteps(
     const id = valueId(i);
     const [source] = value.inputs;
     if (value.op.kind === "table") {
-      const { grid, boxes } = placementOf(plan, id);
-      const width = (grid.step * Number(plan.scales[source])) / TORUS;
+      const { grid, boxes, factor, scale } = placementOf(plan, id);
+      const width = (grid.step * Number(scale)) / TORUS;
       const isAligned =
         Number.isInteger(Math.log2(boxes)) && Math.abs(width * 2 * boxes - 1) < 1e-9;
       constraints.push({
-        ...base(circuit, id, forms[source], 1),
+        ...base(circuit, id, forms[source], factor),
         kind: "lookup",
         margin: width / 2,
         misalignment: isAligned ? 0 : 0.5,

@@ -1,6 +1,7 @@
 /**
  * Where integers lie on the torus. Values that linear operations tie together share one scale; the largest interval that
- * a table or an output must read sets it. The shift of each table's interval is free, a plaintext addition.
+ * a table or an output must read sets it. A table that needs less room multiplies its input by a whole number, so that
+ * its own interval fills the half torus. Both that and the shift of the interval are free, or nearly so.
  * @module
  */
 import type { Interval } from "../circuit/interval.ts";
@@ -24,6 +25,10 @@ export interface Placement {
   readonly boxes: number;
   /** The (fractional) integer that lies at phase 0. */
   readonly zero: number;
+  /** What the input is multiplied by before the lookup; it multiplies noise and boxes alike, but not the lookup's own noise. */
+  readonly factor: number;
+  /** Torus units (of 2^-64) of one integer unit behind the multiplication. */
+  readonly scale: bigint;
 }
 
 export interface EncodingPlan {
@@ -68,7 +73,8 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
     });
   };
   const boundsOf = (id: ValueId): Interval => requireBounds(circuit.values[id])[kind];
-  circuit.values.forEach(({ op, inputs, name }) => {
+  const needs = new Map<ValueId, Demand>();
+  circuit.values.forEach(({ op, inputs, name }, i) => {
     if (op.kind === "table") {
       const { units, count } = boxesNeeded(
         gridOf(op.encoding),
@@ -77,7 +83,9 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
         kind,
       );
       if (count > MAX_BOXES) throw tooWide(name, count, kind);
-      demand(inputs[0], units, op.encoding.kind === "rounded");
+      const powerOfTwo = op.encoding.kind === "rounded";
+      demand(inputs[0], units, powerOfTwo);
+      needs.set(valueId(i), { units, powerOfTwo });
     }
     if (op.kind === "extractBit") demand(inputs[0], 1, true);
   });
@@ -94,7 +102,12 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
   circuit.values.forEach(({ op, inputs }, i) => {
     if (op.kind !== "table") return;
     const grid = gridOf(op.encoding);
-    placements.set(valueId(i), place(grid, boundsOf(inputs[0]), scales[inputs[0]]));
+    const shared = scales[inputs[0]];
+    // A scale that is a power of two stays one: both are, where a table reads exact roundings.
+    const factor = maxOf(1n, scaleOf(needs.get(valueId(i))) / shared);
+    const scale = factor * shared;
+    const laid = place(grid, boundsOf(inputs[0]), scale);
+    placements.set(valueId(i), { ...laid, factor: Number(factor), scale });
   });
   return { scales, placements, outputTolerance };
 }
@@ -104,6 +117,10 @@ interface Demand {
   readonly units: number;
   /** Bit extraction needs the scale to divide the half torus in powers of two. */
   readonly powerOfTwo: boolean;
+}
+
+function maxOf(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 function scaleOf(demand: Demand | undefined): bigint {
@@ -156,7 +173,11 @@ function boxOf(grid: Grid, x: number): number {
  * Lays boxes on the half torus: whole ones with the interval in their middle if both ends then have half a step of room,
  * otherwise the interval is centred and the boxes at the ends are cut.
  */
-function place(grid: Grid, { lo, hi }: Interval, scale: bigint): Placement {
+function place(
+  grid: Grid,
+  { lo, hi }: Interval,
+  scale: bigint,
+): Omit<Placement, "factor" | "scale"> {
   const { origin, step } = grid;
   const capacity = Number(HALF_TORUS) / Number(scale) / step;
   const whole = Math.max(1, Math.floor(capacity + ROUNDING));

@@ -3,10 +3,16 @@
  * @module
  */
 import { evaluate } from "../../src/circuit/evaluate.ts";
-import { gridOf } from "../../src/circuit/ir.ts";
+import { gridOf, valueId } from "../../src/circuit/ir.ts";
+import { placementOf } from "../../src/parameters/constraints.ts";
 import { compileOnnxModel } from "../../src/compile.ts";
 import { SottoError } from "../../src/errors.ts";
-import { splitRows } from "../../src/execute/circuit.ts";
+import { FheCircuit, splitRows } from "../../src/execute/circuit.ts";
+import { encodeProgram } from "../../src/format/program.ts";
+import { lower } from "../../src/lower/lower.ts";
+import { evaluateChoice, verify } from "../../src/parameters/choice.ts";
+import { DEFAULT_COST_MODEL } from "../../src/parameters/cost.ts";
+import { chooseParameters } from "../../src/parameters/search.ts";
 import type { CompiledModule } from "../../src/execute/module.ts";
 import type { CompileOptions } from "../../src/options.ts";
 import type { Rounding } from "../../src/quantization/bits.ts";
@@ -85,9 +91,10 @@ export function isClearOfEdges(
     after({ op, inputs }, result, index) {
       results.push(result);
       if (op.kind !== "table") return;
+      const { scale } = placementOf(plan, valueId(index));
       const at = constraints.findIndex(({ kind, id }) => kind === "lookup" && id === index);
       const size = choice.parameters.polynomialSize * choice.extensions[at];
-      const reach = ((2 ** 63 / Number(plan.scales[inputs[0]])) * coefficients) / size;
+      const reach = ((2 ** 63 / Number(scale)) * coefficients) / size;
       if (results[inputs[0]].data.some((x) => distanceToEdge(x, op) < reach)) isClear = false;
     },
   });
@@ -114,4 +121,27 @@ export function isExact({ circuit }: CompiledModule): boolean {
 /** Names of values, for messages. */
 export function describeRun({ seed, operators, options }: RandomRun): string {
   return `seed ${seed}: ${operators.join(" ")} at ${JSON.stringify(options)}`;
+}
+
+/**
+ * The circuits of some runs under one set of parameters that serves all of them, so that they can share their keys, whose
+ * generation takes longer than the lookups of a small network.
+ */
+export function underSharedParameters(runs: readonly RandomRun[]): FheCircuit[] {
+  const { parameters, extensions, log2Bound, log2GlobalBound } = chooseParameters(
+    runs.flatMap(({ compiled }) => compiled.constraints),
+  );
+  const bounds = { log2Bound, log2GlobalBound };
+  let first = 0;
+  return runs.map(({ compiled: { circuit, constraints } }) => {
+    const { parts } = circuit;
+    const own = extensions.slice(first, (first += constraints.length));
+    const using = { extensions: own, bounds, model: DEFAULT_COST_MODEL };
+    const choice = evaluateChoice(constraints, parameters, using);
+    verify(choice, constraints);
+    const program = lower(parts.circuit, parts.plan, constraints, choice);
+    const { bytes, modelId } = encodeProgram(program);
+    const spec = { ...parts.spec, parameters, modelId };
+    return new FheCircuit({ ...parts, program, programBytes: bytes, spec, choice });
+  });
 }

@@ -10,6 +10,7 @@ import {
   operatorName,
   supportedOperators,
 } from "../../onnx/ops/index.ts";
+import { compoundOperators } from "../../onnx/rewrite/decompose.ts";
 import type { OperatorRule } from "../operation.ts";
 import * as binary from "./binary.ts";
 import * as convolution from "./convolution.ts";
@@ -33,10 +34,15 @@ const FAMILIES: readonly (readonly [Readonly<Record<string, unknown>>, string])[
 
 /** How each operator is lowered, by ONNX name. */
 export const operatorRules: ReadonlyMap<string, OperatorRule> = new Map<string, OperatorRule>([
-  ...supportedOperators.filter(isElementwise).map((name) => [name, elementwise] as const),
+  ...supportedOperators.filter(isFunction).map((name) => [name, elementwise] as const),
   ...FAMILIES.flatMap(([family]) => rulesOf(family)),
   ["BatchNormalization", BatchNormalization],
 ]);
+
+/** Functions of single elements that reach quantization as they are. */
+function isFunction(name: string): boolean {
+  return isElementwise(name) && !isQuantizer(name) && !compoundOperators.includes(name);
+}
 
 /** What an operator on an encrypted tensor costs; null for one that cannot be computed encrypted. */
 export function costOf(name: string): string | null {

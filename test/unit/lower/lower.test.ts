@@ -9,6 +9,9 @@ import { print } from "../../../src/lower/print.ts";
 import type { LinearInstruction, LookupInstruction, Program } from "../../../src/lower/program.ts";
 import { verify } from "../../../src/lower/verify.ts";
 import { type Tensor, int64, sizeOf } from "../../../src/tensor/tensor.ts";
+import { constraintsOf } from "../../../src/parameters/constraints.ts";
+import { planEncodings } from "../../../src/parameters/encoding-plan.ts";
+import { runPasses } from "../../../src/passes/index.ts";
 import { circuitOf, divideTable, lowerCircuit } from "../../support/circuits.ts";
 import { randomNumbers } from "../../support/random-models.ts";
 
@@ -86,6 +89,27 @@ describe("tables", () => {
     );
     const lookups = program.instructions.filter(({ kind }) => kind === "lookup");
     expect(lookups.map((lookup) => (lookup as LookupInstruction).boxes)).toEqual([50, 7]);
+  });
+
+  test("a table that needs less room than a sum of the same value multiplies its input to fill its own", () => {
+    const wide = int64([2, 1], [40, -35]);
+    const codes = rows([1, 2], { lo: 0, hi: 7 });
+    const circuit = circuitOf((b) => {
+      const x = b.input(0, [1, 2], { lo: 0, hi: 7 }, "x");
+      const sum = b.emit({ kind: "matmul", weights: wide }, [x], "sum");
+      return [
+        b.emit(divideTable(2, [0, 3]), [x], "narrow"),
+        b.emit(divideTable(40, [-9, 9]), [sum], "wide"),
+      ];
+    });
+    expectSame(circuit, [codes]);
+    const bounded = runPasses(circuit, { calibration: [codes], bounds: "guaranteed" });
+    const plan = planEncodings(bounded, "guaranteed");
+    const [narrow, other] = constraintsOf(bounded, plan);
+    // 526 integers of the sum and 8 of the input: 65 times as wide, and so is the noise of the input.
+    expect([...plan.placements.values()].map(({ factor }) => factor)).toEqual([65, 1]);
+    expect(narrow.margin / other.margin).toBeCloseTo(65, 6);
+    expect([narrow.inputNorm, other.inputNorm]).toEqual([65 ** 2, 40 ** 2 + 35 ** 2]);
   });
 
   test("a value that a table and an output read keeps the finer scale of the two", () => {
