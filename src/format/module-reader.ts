@@ -122,6 +122,7 @@ export class ModuleReader {
       signsPerInput: op.field("signsPerInput").flag(),
       outputBits: op.field("outputBits").count(64),
       weightBits: op.field("weightBits").count(64),
+      copiesSums: op.field("copiesSums").flag(),
       rounding: roundingOf(op.optional("rounding")),
       ...(removed ? { removedBits: removed.count(64) } : {}),
       calibrated: {

@@ -90,6 +90,7 @@ export class ModuleWriter {
       signsPerInput: op.signsPerInput,
       outputBits: op.outputBits,
       weightBits: op.weightBits,
+      copiesSums: op.copiesSums,
       ...unlessNull("rounding", roundingToJson(op.rounding)),
       ...unlessNull("removedBits", op.removedBits ?? null),
       outputQuantizer: this.quantizer(outputQuantizer),
