@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { documentOperators } from "../dist/onnx/document.js";
+import { encryptedColumn } from "../dist/quantization/document.js";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-writeFileSync(join(root, "docs", "operators.md"), documentOperators());
+writeFileSync(join(root, "docs", "operators.md"), documentOperators(encryptedColumn()));

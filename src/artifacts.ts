@@ -19,7 +19,7 @@ export async function readModel(model: Uint8Array | string): Promise<Uint8Array>
     return new Uint8Array(await readFile(model));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new SottoError("FILE_NOT_FOUND", model, `expected a readable ONNX file, got: ${why}`);
+    throw new SottoError("FILE_NOT_FOUND", model, `expected a readable model file, got: ${why}`);
   }
 }
 

@@ -2,18 +2,20 @@
  * The compiler on one screen: bytes -> graph -> quantized module -> circuit -> parameters -> program and client spec.
  * @module
  */
+import { createHash } from "node:crypto";
 import { type TensorOrList, tensorsOf } from "./tensor/list.ts";
 import { verify as verifyCircuit } from "./circuit/verify.ts";
 import { SottoError } from "./errors.ts";
 import { CompiledModule } from "./execute/module.ts";
+import { importGraph, isTorchArchive } from "./import.ts";
 import type { ClientSpec } from "./format/client-spec.ts";
 import { encodeProgram } from "./format/program.ts";
-import { lower } from "./lower/lower.ts";
+import { lowerInSteps } from "./lower/lower.ts";
 import { clientPorts } from "./format/ports.ts";
 import { verify as verifyProgram } from "./lower/verify.ts";
 import { importOnnx } from "./onnx/import.ts";
-import { type CompileOptions, checkOptions, searchTarget } from "./options.ts";
-import { constraintsOf } from "./parameters/constraints.ts";
+import { type CompileOptions, checkEncryption, checkOptions, searchTarget } from "./options.ts";
+import { constraintsInSteps } from "./parameters/constraints.ts";
 import { verify as verifyChoice } from "./parameters/choice.ts";
 import { planEncodings } from "./parameters/encoding-plan.ts";
 import { chooseParameters } from "./parameters/search.ts";
@@ -23,23 +25,53 @@ import { PostTrainingQATImporter } from "./quantization/qat-import.ts";
 import { hasAnyQnnLayers } from "./quantization/quant-node.ts";
 import { type QuantizedModule } from "./quantization/module.ts";
 import { verify as verifyModule } from "./quantization/verify.ts";
+import { type Steps, finish, finishAsync } from "./steps.ts";
 import { readModel, writeArtifacts } from "./artifacts.ts";
 
-/** Quantizes an ONNX model with calibration rows, one tensor per input; nothing is encrypted yet. */
+/** Quantizes an ONNX model or a PyTorch program with calibration rows, one tensor per input; nothing is encrypted yet. */
 export async function buildQuantizedModule(
   model: Uint8Array | string,
   calibration: TensorOrList,
   options: CompileOptions = {},
 ): Promise<QuantizedModule> {
   checkOptions(options);
-  const graph = importOnnx(await readModel(model));
-  const { nBits = 8, roundingThresholdBits = null, importQat = false, quantization } = options;
+  return finishAsync(quantizeInSteps(await readModel(model), calibration, options), options);
+}
+
+function* quantizeInSteps(
+  model: Uint8Array,
+  calibration: TensorOrList,
+  options: CompileOptions,
+): Steps<QuantizedModule> {
+  yield { stage: "import", done: 0, total: 1 };
+  const graph = importGraph(model);
+  const { nBits = 8, roundingThresholdBits = null, importQat = false } = options;
+  const { quantization, reduceSumCopy = false } = options;
+  const common = { roundingThresholdBits, reduceSumCopy };
   const quantizer = importQat
-    ? new PostTrainingQATImporter(nBits, graph, { roundingThresholdBits })
-    : new PostTrainingAffineQuantization(nBits, graph, { ...quantization, roundingThresholdBits });
-  const module = quantizer.quantizeModule(...tensorsOf(calibration, "calibration"));
+    ? new PostTrainingQATImporter(nBits, graph, common)
+    : new PostTrainingAffineQuantization(nBits, graph, { ...quantization, ...common });
+  const module = yield* quantizer.quantizeInSteps(tensorsOf(calibration, "calibration"));
   verifyModule(module);
   return module;
+}
+
+/**
+ * Compiles a PyTorch program (bytes or a path of what `torch.export.save` wrote) for encrypted inputs, as `compileOnnxModel`
+ * compiles its ONNX export. Throws the same errors, and BAD_ARGUMENT for an ONNX file and for a model with Brevitas layers.
+ */
+export async function compileTorchModel(
+  model: Uint8Array | string,
+  calibration: TensorOrList,
+  options: CompileOptions = {},
+): Promise<CompiledModule> {
+  const bytes = await readModel(model);
+  if (!isTorchArchive(bytes)) {
+    const message =
+      "expected a .pt2 archive of torch.export.save; use compileOnnxModel for ONNX files";
+    throw new SottoError("BAD_ARGUMENT", "model", message);
+  }
+  return compileOnnxModel(bytes, calibration, options);
 }
 
 /**
@@ -52,11 +84,13 @@ export async function compileOnnxModel(
   calibration: TensorOrList,
   options: CompileOptions = {},
 ): Promise<CompiledModule> {
-  const report = stageReporter(options);
-  report("quantize");
-  const module = await buildQuantizedModule(model, calibration, options);
-  report("passes");
-  const compiled = compileModule(module, options, report);
+  const bytes = await readModel(model);
+  if (typeof options.onnxFile === "string" && isTorchArchive(bytes)) {
+    const message = "a PyTorch program has no ONNX file to copy; leave onnxFile out";
+    throw new SottoError("BAD_ARGUMENT", "onnxFile", message);
+  }
+  const module = await buildQuantizedModule(bytes, calibration, options);
+  const compiled = await compileModuleAsync(module, options);
   await writeArtifacts(compiled, model, options);
   return compiled;
 }
@@ -81,6 +115,11 @@ export async function compileBrevitasQatModel(
   options: QatCompileOptions = {},
 ): Promise<CompiledModule> {
   const bytes = await readModel(model);
+  if (isTorchArchive(bytes)) {
+    const message =
+      "expected the ONNX file that Brevitas exports, got a .pt2 archive; use export_qonnx or export_onnx_qcdq";
+    throw new SottoError("BAD_ARGUMENT", "model", message);
+  }
   if (!hasAnyQnnLayers(importOnnx(bytes))) {
     throw new SottoError(
       "BAD_MODEL",
@@ -96,25 +135,38 @@ export async function compileBrevitasQatModel(
 export function compileModule(
   module: QuantizedModule,
   options: CompileOptions = {},
-  report: (stage: string) => void = stageReporter(options),
 ): CompiledModule {
+  return finish(compileInSteps(module, options), options);
+}
+
+/** The same, letting the event loop turn between nodes, so that `signal` is heard. */
+export function compileModuleAsync(
+  module: QuantizedModule,
+  options: CompileOptions = {},
+): Promise<CompiledModule> {
+  return finishAsync(compileInSteps(module, options), options);
+}
+
+function* compileInSteps(module: QuantizedModule, options: CompileOptions): Steps<CompiledModule> {
   checkOptions(options);
+  checkEncryption(options.inputsEncryptionStatus, module.inputs.length);
   const bounds = options.bounds ?? "calibrated";
-  const circuit = module.circuitFor(bounds);
+  const circuit = yield* module.circuitInSteps(bounds);
   verifyCircuit(circuit, "bounded");
-  report("parameters");
   const plan = planEncodings(circuit, bounds);
-  const constraints = constraintsOf(circuit, plan);
+  const constraints = yield* constraintsInSteps(circuit, plan);
   const choice = chooseParameters(constraints, searchTarget(options));
   verifyChoice(choice, constraints);
-  report("lower");
-  const program = lower(circuit, plan, constraints, choice);
+  const program = yield* lowerInSteps(circuit, plan, constraints, choice);
   verifyProgram(program);
-  const { bytes, modelId } = encodeProgram(program);
+  const { bytes, modelId } = encodeProgram(program, sha256);
   const spec: ClientSpec = {
     parameters: choice.parameters,
     modelId,
-    ...clientPorts(module, circuit, plan, bounds),
+    ...clientPorts(module, circuit, plan, {
+      bounds,
+      isClear: (i) => options.inputsEncryptionStatus?.[i] === "clear",
+    }),
     log2PError: choice.log2Bound,
     log2FailureProbability: choice.log2GlobalFailure,
   };
@@ -129,10 +181,7 @@ export function compileModule(
   });
 }
 
-function stageReporter({ signal, onProgress }: CompileOptions): (stage: string) => void {
-  return (stage) => {
-    if (signal?.aborted)
-      throw new SottoError("CANCELLED", "compile", "the compilation was cancelled");
-    onProgress?.(stage);
-  };
+/** Node's own SHA-256: a large program takes the portable one seconds. */
+function sha256(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(createHash("sha256").update(bytes).digest());
 }

@@ -8,7 +8,7 @@ export type ErrorCode =
   | "BAD_ARGUMENT" // an option or a command-line argument has a wrong type or value
   | "BAD_BYTES" // a file or message is truncated, altered, oversized or of another kind
   | "BAD_DTYPE" // a tensor has the wrong element type
-  | "BAD_MODEL" // an ONNX file that is not a valid model
+  | "BAD_MODEL" // an ONNX file or a PyTorch archive that is not a valid model
   | "BAD_SHAPE" // a tensor has the wrong shape
   | "BAD_VALUE" // NaN, infinity or a number out of range in data
   | "CANCELLED" // an AbortSignal fired
@@ -17,7 +17,7 @@ export type ErrorCode =
   | "NATIVE_MISSING" // the engine is not built; clear and simulate still work
   | "NO_PARAMETERS" // no cryptographic parameters meet the circuit's needs
   | "TABLE_TOO_WIDE" // a table lookup would need more bits than any parameters can serve
-  | "UNSUPPORTED_OPERATOR" // an ONNX operator, attribute or opset that is not supported
+  | "UNSUPPORTED_OPERATOR" // an ONNX or ATen operator, attribute or opset that is not supported
   | "WRONG_KEY" // a ciphertext or key that belongs to another key
   | "WRONG_MODEL" // a ciphertext that belongs to another model
   | "WRONG_PARAMETERS"; // keys or ciphertexts made for other cryptographic parameters

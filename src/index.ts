@@ -6,7 +6,9 @@ export {
   buildQuantizedModule,
   compileBrevitasQatModel,
   compileModule,
+  compileModuleAsync,
   compileOnnxModel,
+  compileTorchModel,
   type QatCompileOptions,
 } from "./compile.ts";
 export { SottoError, type ErrorCode } from "./errors.ts";
@@ -18,10 +20,16 @@ export { Server } from "./execute/server.ts";
 export type { SimulationOptions } from "./execute/simulate.ts";
 export type { Statistics } from "./execute/statistics.ts";
 export { decodeClientSpec, type ClientSpec } from "./format/client-spec.ts";
+export { decodeQuantizedModule, encodeQuantizedModule } from "./format/module.ts";
 export type { RunOptions } from "./native/control.ts";
 export { loadEngine } from "./native/load.ts";
 export { importOnnx } from "./onnx/import.ts";
+export { evaluate } from "./onnx/evaluate.ts";
+export { supportedOperators } from "./onnx/ops/index.ts";
 export type { CompileOptions } from "./options.ts";
 export * from "./quantization/index.ts";
+export type { Watch } from "./steps.ts";
+export { convertToTensor, type Convertible } from "./tensor/convert.ts";
 export { asTensor, toNested } from "./tensor/nested.ts";
 export { float32, float64, int64, type Tensor, type TensorLike } from "./tensor/tensor.ts";
+export { importTorch } from "./torch/import.ts";

@@ -17,6 +17,10 @@ export interface CompileOptions extends SearchTarget {
   readonly importQat?: boolean;
   /** Finer choices of post-training quantization. Default: as Concrete ML. */
   readonly quantization?: QuantizationChoices;
+  /** Which inputs are encrypted, one "encrypted" or "clear" each; the server sees the clear ones. Default: all are. */
+  readonly inputsEncryptionStatus?: readonly InputEncryption[];
+  /** Pass every term of a sum through a lookup of its own first, which takes its noise off. Default false. */
+  readonly reduceSumCopy?: boolean;
   /** Take table widths from calibration (default, with spare codes as headroom) or from interval arithmetic. */
   readonly bounds?: "calibrated" | "guaranteed";
   /** Print each stage to stderr. Default false. */
@@ -27,17 +31,22 @@ export interface CompileOptions extends SearchTarget {
   readonly artifacts?: string | null;
   /** Path to copy the ONNX model to. Default null. */
   readonly onnxFile?: string | null;
-  /** Aborting it stops the compilation at the next stage with error CANCELLED. */
+  /** Aborting it stops the compilation at the next node with error CANCELLED. */
   readonly signal?: AbortSignal;
-  /** Called with the name of each stage as it begins. */
-  readonly onProgress?: (stage: string) => void;
+  /** Called with the stage and how far it is, in nodes or values, whenever one of them is done. */
+  readonly onProgress?: (stage: string, done: number, total: number) => void;
 }
+
+/** Whether an input is encrypted. */
+export type InputEncryption = "encrypted" | "clear";
 
 const KEYS: readonly (keyof CompileOptions)[] = [
   "nBits",
   "roundingThresholdBits",
   "importQat",
   "quantization",
+  "inputsEncryptionStatus",
+  "reduceSumCopy",
   "pError",
   "log2PError",
   "globalPError",
@@ -82,7 +91,7 @@ export function checkOptions(options: CompileOptions): void {
       "expected importQat or quantization, got both; a model trained with quantization decides these choices itself",
     );
   }
-  for (const key of ["verbose", "showProgram", "importQat"] as const) {
+  for (const key of ["verbose", "showProgram", "reduceSumCopy", "importQat"] as const) {
     check(
       key,
       options[key],
@@ -102,6 +111,21 @@ export function checkOptions(options: CompileOptions): void {
 function check(where: string, value: unknown, isValid: boolean, expected: string): void {
   if (isValid) return;
   throw new SottoError("BAD_ARGUMENT", where, `expected ${expected}, got ${JSON.stringify(value)}`);
+}
+
+/** Throws BAD_ARGUMENT unless there is one status per input, and one that is encrypted. */
+export function checkEncryption(
+  status: CompileOptions["inputsEncryptionStatus"],
+  inputs: number,
+): void {
+  if (status === undefined) return;
+  const isValid =
+    Array.isArray(status) &&
+    status.length === inputs &&
+    status.every((item) => item === "encrypted" || item === "clear") &&
+    status.includes("encrypted");
+  const expected = `one "encrypted" or "clear" per input (${inputs}), at least one of them "encrypted"`;
+  check("inputsEncryptionStatus", status, isValid, expected);
 }
 
 /** The part of the options that the parameter search takes. */

@@ -4,7 +4,11 @@
  * @module
  */
 import type { Interval } from "./interval.ts";
-import { type Tensor, float64, int64, sizeOf } from "../tensor/tensor.ts";
+import { unreachable } from "../errors.ts";
+import type { PerChannel } from "../tensor/codes.ts";
+import { windowPositions } from "../tensor/conv.ts";
+import { matmulShape } from "../tensor/matmul.ts";
+import { type Tensor, broadcastShapes, float64, sizeOf } from "../tensor/tensor.ts";
 import { applyOp } from "./apply.ts";
 import { type Circuit, type CircuitOp, type CircuitValue, type ValueId, valueId } from "./ir.ts";
 
@@ -80,20 +84,48 @@ export class CircuitBuilder implements Target<ValueId> {
   }
 }
 
-/** Shape of an operation's result: that of one row of zeros. */
+/** Shape of an operation's result on one row; that of a float operator follows from a row of zeros. */
 export function inferShape(
   op: CircuitOp,
   inputs: readonly (readonly number[])[],
 ): readonly number[] {
-  if (op.kind === "fit" || op.kind === "table") return inputs[0]; // its interval may still be open
-  if (op.kind === "dequantize" || op.kind === "quantize" || op.kind === "float") {
-    return applyOp(
-      op,
-      inputs.map((shape) => float64(shape, new Float64Array(sizeOf(shape)))),
-    ).shape;
+  const [x] = inputs;
+  switch (op.kind) {
+    case "input":
+      throw new Error("internal: an input is declared with its shape");
+    case "matmul":
+      return matmulShape(x, op.weights.shape);
+    case "conv": {
+      const [filters, , ...kernel] = op.weights.shape;
+      return [x[0], filters, ...windowPositions(x.slice(2), { ...op.geometry, kernel })];
+    }
+    case "add":
+    case "sub":
+      return broadcastShapes(x, inputs[1]);
+    case "shift":
+      return typeof op.by === "number" ? x : broadcastShapes(x, op.by.shape);
+    case "reshape":
+    case "gather":
+      return [x[0], ...op.shape.slice(1)];
+    case "round":
+    case "fit":
+    case "table":
+    case "extractBit":
+      return x;
+    case "dequantize":
+      return broadcastShapes(broadcastShapes(x, shapeOf(op.scale)), shapeOf(op.zeroPoint));
+    case "quantize":
+      return x;
+    case "float":
+      return applyOp(
+        op,
+        inputs.map((shape) => float64(shape, new Float64Array(sizeOf(shape)))),
+      ).shape;
+    default:
+      return unreachable(op);
   }
-  return applyOp(
-    op,
-    inputs.map((shape) => int64(shape, new Float64Array(sizeOf(shape)))),
-  ).shape;
+}
+
+function shapeOf(value: PerChannel): readonly number[] {
+  return typeof value === "number" ? [] : value.shape;
 }

@@ -3,10 +3,8 @@
  * @module
  */
 import { SottoError } from "../errors.ts";
-import type { Graph } from "../onnx/graph.ts";
-import { importOnnx } from "../onnx/import.ts";
+import { importGraph, readOperators } from "../import.ts";
 import { findOperator, operatorName } from "../onnx/ops/index.ts";
-import { readModel } from "../onnx/proto.ts";
 import type { InspectOptions } from "./options.ts";
 import { readBytes } from "./read-array.ts";
 import { table, wantsColor } from "./terminal.ts";
@@ -14,7 +12,11 @@ import { table, wantsColor } from "./terminal.ts";
 /** Prints tables; where an operator is not supported, the importer's reason in place of the shapes. */
 export async function inspect({ model: path }: InspectOptions): Promise<void> {
   const bytes = await readBytes(path);
-  const model = readModel(bytes);
+  const model = unlessUnsupported(() => readOperators(bytes));
+  if (model instanceof SottoError) {
+    process.stdout.write(`cannot be compiled: ${model.message}\n`);
+    return;
+  }
   const color = wantsColor(process.stdout);
   const counts = new Map<string, { supported: boolean; count: number }>();
   for (const node of model.nodes) {
@@ -29,7 +31,7 @@ export async function inspect({ model: path }: InspectOptions): Promise<void> {
   ]);
   process.stdout.write(`${table(["operator", "uses", "supported"], operators, { color })}\n`);
 
-  const graph = importSupported(bytes);
+  const graph = unlessUnsupported(() => importGraph(bytes));
   if (graph instanceof SottoError) {
     process.stdout.write(`cannot be compiled: ${graph.message}\n`);
     return;
@@ -48,10 +50,10 @@ export async function inspect({ model: path }: InspectOptions): Promise<void> {
   process.stdout.write(`${table(["", "value", "shape of one row"], rows, { color })}\n`);
 }
 
-/** The graph, or why an operator in it is not supported: for `inspect` that is an answer, not a failure. */
-function importSupported(bytes: Uint8Array): Graph | SottoError {
+/** A result, or why an operator is not supported: for `inspect` that is an answer, not a failure. */
+function unlessUnsupported<T>(read: () => T): T | SottoError {
   try {
-    return importOnnx(bytes);
+    return read();
   } catch (error) {
     if (error instanceof SottoError && error.code === "UNSUPPORTED_OPERATOR") return error;
     throw error;

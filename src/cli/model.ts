@@ -5,12 +5,13 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { buildQuantizedModule, compileModule, compileOnnxModel } from "../compile.ts";
+import { buildQuantizedModule, compileModuleAsync, compileOnnxModel } from "../compile.ts";
 import { SottoError } from "../errors.ts";
 import { joinRows, splitRows } from "../execute/circuit.ts";
 import type { CompiledModule } from "../execute/module.ts";
 import type { CompileOptions } from "../options.ts";
 import type { QuantizedModule } from "../quantization/module.ts";
+import type { Watch } from "../steps.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
 import { bitsOf, type ModelOptions } from "./options.ts";
 import { writeBytes, type Timings } from "./output.ts";
@@ -66,7 +67,9 @@ export async function compileModel(
   const settings = { ...settingsOf(options), ...more };
   const rows = await readTensors(options.calibration);
   const start = performance.now();
-  const compiled = await compileOnnxModel(options.model, rows, settings);
+  const compiled = await withProgress((onProgress) =>
+    compileOnnxModel(options.model, rows, { ...settings, onProgress }),
+  );
   timings.compileMs = performance.now() - start;
   return compiled;
 }
@@ -82,18 +85,21 @@ export async function quantizeModel(
   const settings = settingsOf(options);
   const rows = await readTensors(options.calibration);
   const start = performance.now();
-  const module = await buildQuantizedModule(options.model, rows, settings);
-  const compiled = compileIfPossible(module, settings);
+  const { module, compiled } = await withProgress(async (onProgress) => {
+    const watched = { ...settings, onProgress };
+    const quantized = await buildQuantizedModule(options.model, rows, watched);
+    return { module: quantized, compiled: await compileIfPossible(quantized, watched) };
+  });
   timings.compileMs = performance.now() - start;
   return { module, compiled };
 }
 
-function compileIfPossible(
+async function compileIfPossible(
   module: QuantizedModule,
   settings: CompileOptions,
-): CompiledModule | null {
+): Promise<CompiledModule | null> {
   try {
-    return compileModule(module, settings);
+    return await compileModuleAsync(module, settings);
   } catch (error) {
     const tooWide =
       error instanceof SottoError &&
@@ -108,6 +114,24 @@ function settingsOf({ compiler, signal }: ModelOptions): CompileOptions {
   const { nBits: _, ...settings } = compiler;
   const nBits = bitsOf(compiler);
   return { ...settings, ...(nBits === undefined ? {} : { nBits }), signal };
+}
+
+/** Does work in stages and shows each of them on a bar. */
+export async function withProgress<T>(
+  work: (onProgress: NonNullable<Watch["onProgress"]>) => Promise<T>,
+): Promise<T> {
+  const progress = createProgress();
+  let shown = "";
+  try {
+    return await work((stage, done, total) => {
+      const next = `${stage} ${total}`;
+      if (next !== shown) progress.start(stage, total);
+      shown = next;
+      progress.update(done);
+    });
+  } finally {
+    progress.stop();
+  }
 }
 
 /** Follows the callbacks of a long call on a bar. */

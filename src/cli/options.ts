@@ -34,7 +34,7 @@ export interface CompilerSettings {
 
 /** A model and what it is compiled with. */
 export interface ModelOptions extends CommonOptions {
-  /** Path of the ONNX file. */
+  /** Path of the ONNX file or the PyTorch archive. */
   readonly model: string;
   /** Paths of calibration arrays, one per graph input. */
   readonly calibration: readonly string[];

@@ -3,8 +3,8 @@
  * @module
  */
 import { tensorsOf } from "../tensor/list.ts";
-import { setImmediate } from "node:timers/promises";
-import { SottoError } from "../errors.ts";
+import { evaluateInSteps } from "../circuit/evaluate.ts";
+import { finishAsync } from "../steps.ts";
 import { joinRows, splitRows } from "../execute/circuit.ts";
 import type { CompiledModule } from "../execute/module.ts";
 import { circuitStatistics } from "../execute/statistics.ts";
@@ -12,11 +12,10 @@ import { type QuantizedModule } from "../quantization/module.ts";
 import { toNested } from "../tensor/nested.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { compileModel, limitRows, newTimings, prepareKeys, quantizeModel } from "./model.ts";
-import { readTensors, runEncrypted, threadsOf, type EncryptedRun } from "./model.ts";
+import { readTensors, runEncrypted, threadsOf, withProgress, type EncryptedRun } from "./model.ts";
 import type { PredictOptions } from "./options.ts";
 import { costJson, outputsText, quantizerJson, summaryText, writeJson } from "./output.ts";
 import type { Timings } from "./output.ts";
-import { createProgress } from "./progress.ts";
 
 /** What a mode gives: codes in and out, and the model behind them. */
 interface Prediction {
@@ -65,7 +64,9 @@ async function predictClear(
   const { module, compiled } = await quantizeModel(options, timings);
   const codes = tensorsOf(module.quantizeInput<Tensor[]>(rows));
   const start = performance.now();
-  const answers = tensorsOf(module.quantizedForward<Tensor[]>(codes));
+  const steps = evaluateInSteps(module.circuitFor("calibrated"), codes, "clear run");
+  const { signal } = options;
+  const answers = await withProgress((onProgress) => finishAsync(steps, { signal, onProgress }));
   timings.runMs.push(performance.now() - start);
   return { module, compiled, codes, answers };
 }
@@ -86,30 +87,27 @@ async function predictCompiled(
   return { module, compiled, codes, answers };
 }
 
-/** Row by row, so that progress shows and Ctrl-C is heard. */
+/** Row by row, as each has its own time. */
 async function simulateRows(
   { circuit }: CompiledModule,
   codes: readonly Tensor[],
   { signal, timings }: EncryptedRun,
 ): Promise<Tensor[]> {
   const rows = splitRows(codes);
-  const progress = createProgress();
-  progress.start("simulated runs", rows.length);
   const results: Tensor[][] = [];
   let overflows = 0;
-  try {
+  await withProgress(async (report) => {
     for (const [index, row] of rows.entries()) {
       const start = performance.now();
-      results.push(tensorsOf(circuit.simulate<Tensor[]>(row)));
+      const onProgress = (stage: string, done: number, total: number): void => {
+        const half = stage === "simulate" ? 1 : 0; // the first half looks for overflows
+        report("simulated runs", index + (half + done / total) / 2, rows.length);
+      };
+      results.push(tensorsOf(await circuit.simulateAsync<Tensor[]>(row, { signal, onProgress })));
       timings.runMs.push(performance.now() - start);
       overflows += circuit.overflows;
-      progress.update(index + 1);
-      await setImmediate();
-      if (signal.aborted) throw new SottoError("CANCELLED", "simulate", "the run was cancelled");
     }
-  } finally {
-    progress.stop();
-  }
+  });
   if (overflows > 0) {
     process.stderr.write(`note: ${overflows} integers left the calibrated interval\n`);
   }

@@ -60,7 +60,7 @@ export async function runCommandLine(
 export function buildProgram(verbs: Verbs, signal: AbortSignal): Command {
   const program = new Command("sotto")
     .description(
-      "Machine learning on encrypted data: compile an ONNX model, run it on encrypted inputs.",
+      "Machine learning on encrypted data: compile an ONNX model or a PyTorch program (.pt2), run it on encrypted inputs.",
     )
     .version(packageVersion())
     .configureOutput({ outputError: () => {} })
@@ -81,11 +81,11 @@ export function buildProgram(verbs: Verbs, signal: AbortSignal): Command {
 type AddVerb = (usage: string, description: string, examples: readonly string[]) => Command;
 
 function addModelVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
-  verb("inspect <model.onnx>", "list operators, which are supported, and shapes", [
+  verb("inspect <model>", "list operators, which are supported, and shapes", [
     "inspect digits.onnx",
   ]).action((model: string) => verbs.inspect({ model, signal }));
 
-  const predict = verb("predict <model.onnx>", "compile a model and run it on inputs", [
+  const predict = verb("predict <model>", "compile a model and run it on inputs", [
     "predict digits.onnx --calibration cal.npy --input test.npy --limit 3",
     "predict digits.onnx --calibration cal.npy --input test.npy --mode encrypted --n-bits 5 \\\n" +
       `        --rounding-threshold-bits '{"nBits": 4, "method": "fit"}' --p-error 2^-40 --json -`,
@@ -103,7 +103,7 @@ function addModelVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
       }),
     );
 
-  const compile = verb("compile <model.onnx>", "write server.sotto, client.sotto and report.html", [
+  const compile = verb("compile <model>", "write server.sotto, client.sotto and report.html", [
     "compile digits.onnx --calibration cal.npy --n-bits 5 \\\n" +
       '      --rounding-threshold-bits \'{"nBits": 4, "method": "fit"}\' -o digits',
   ]);
@@ -113,7 +113,7 @@ function addModelVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
       verbs.compile({ ...modelOptions(model, given), output: given.output, signal }),
     );
 
-  const bench = verb("bench <model.onnx>", "time each step, beside a raw bootstrap loop", [
+  const bench = verb("bench <model>", "time each step, beside a raw bootstrap loop", [
     "bench digits.onnx --calibration cal.npy --input test.npy --limit 5 --threads 2 --n-bits 5 \\\n" +
       '      --rounding-threshold-bits \'{"nBits": 4, "method": "fit"}\'',
   ]);

@@ -10,7 +10,7 @@ import { formatDuration } from "./terminal.ts";
 export interface Progress {
   /** Begins a piece of work of `total` units; ends the one before it. */
   start(label: string, total: number): void;
-  /** Units finished so far. */
+  /** Units finished so far, a begun one as its fraction. */
   update(done: number): void;
   /** Ends the work; may be called twice. */
   stop(): void;
@@ -69,9 +69,10 @@ export function createProgress(options: ProgressOptions = {}): Progress {
 }
 
 function drawBar(work: Work, stream: NodeJS.WriteStream, elapsed: number): void {
-  const payload = { label: work.label, left: timeLeft(work, elapsed) };
+  const finished = Math.floor(work.done);
+  const payload = { label: work.label, finished, left: timeLeft(work, elapsed) };
   if (work.bar === undefined) {
-    const format = "{label} [{bar}] {percentage} % | {value} of {total} | {left}";
+    const format = "{label} [{bar}] {percentage} % | {finished} of {total} | {left}";
     work.bar = new SingleBar(
       // Its own SIGINT handler would end the process before the run is cancelled.
       { stream, format, barsize: 30, clearOnComplete: true, gracefulExit: false },
@@ -88,7 +89,9 @@ function writeLine(work: Work, stream: NodeJS.WriteStream, time: number): void {
   work.lastLineAt = time;
   const percent = Math.floor((100 * work.done) / work.total);
   const left = timeLeft(work, time - work.startedAt);
-  stream.write(`${work.label}: ${percent} % (${work.done} of ${work.total}), ${left}\n`);
+  stream.write(
+    `${work.label}: ${percent} % (${Math.floor(work.done)} of ${work.total}), ${left}\n`,
+  );
 }
 
 /** The rate so far holds for the rest: the units are lookups or key parts, all of about the same cost. */

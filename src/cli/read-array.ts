@@ -9,8 +9,8 @@ import { extname } from "node:path";
 import { CsvError, parse } from "csv-parse/sync";
 import { SottoError } from "../errors.ts";
 import { float64, type Tensor } from "../tensor/tensor.ts";
-import { parseNpy } from "./npy.ts";
-import { readZip } from "./zip.ts";
+import { parseNpy } from "../tensor/npy.ts";
+import { readZip } from "../files/zip.ts";
 
 /** An array and its name: the key in a `.npz`, the path otherwise. */
 export interface NamedArray {
@@ -76,7 +76,7 @@ export function parseArrays(path: string, bytes: Uint8Array): NamedArray[] {
   }
   return readZip(bytes, path).map((entry) => {
     const name = entry.name.replace(/\.npy$/, "");
-    return { name, tensor: parseNpy(entry.bytes, `${path}[${name}]`) };
+    return { name, tensor: parseNpy(entry.read(), `${path}[${name}]`) };
   });
 }
 

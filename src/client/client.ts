@@ -82,7 +82,7 @@ export class Client {
     );
   }
 
-  /** Encrypts one row of codes, one tensor per input. */
+  /** Encrypts one row of codes, one tensor per input; inputs that are declared clear are sent as they are. */
   encrypt(codes: readonly Tensor[]): Uint8Array {
     checkCodes(this.spec.inputs, codes);
     if (codes[0].shape[0] !== 1) {
@@ -93,7 +93,8 @@ export class Client {
       );
     }
     const plaintexts = codes.map((tensor, i) => encodeCodes(this.spec.inputs[i], tensor));
-    return this.#requireKey().encrypt(this.spec.modelId, plaintexts);
+    const clear = this.spec.inputs.flatMap(({ isEncrypted }, i) => (isEncrypted ? [] : [i]));
+    return this.#requireKey().encrypt(this.spec.modelId, plaintexts, clear);
   }
 
   /** Decrypts an answer to codes, one tensor per output. Throws BAD_BYTES, WRONG_KEY or WRONG_MODEL. */
@@ -115,7 +116,7 @@ export class Client {
     throw new SottoError(
       "BAD_ARGUMENT",
       "client",
-      "expected a key; call generateKey() or loadKey() first",
+      "expected a key, got none; call generateKey() or loadKey() first",
     );
   }
 }

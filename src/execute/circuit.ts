@@ -16,10 +16,11 @@ import { loadEngine } from "../native/load.ts";
 import type { ParameterChoice } from "../parameters/choice.ts";
 import type { EncodingPlan } from "../parameters/encoding-plan.ts";
 import { checkCodes } from "../quantization/check.ts";
+import { type Steps, type Watch, finish, finishAsync } from "../steps.ts";
 import { type Tensor, tensor } from "../tensor/tensor.ts";
-import { countOverflows } from "./overflow.ts";
+import { overflowsInSteps } from "./overflow.ts";
 import { Server } from "./server.ts";
-import { type SimulationOptions, simulate } from "./simulate.ts";
+import { type SimulationOptions, simulateInSteps } from "./simulate.ts";
 import { type Statistics, statisticsOf } from "./statistics.ts";
 
 /** What the compiler hands over. */
@@ -139,15 +140,29 @@ export class FheCircuit {
     codes: TensorOrList,
     options: SimulationOptions = {},
   ): T {
-    const { spec, program } = this.parts;
-    const tensors = tensorsOf(codes);
+    return oneOrAll<T>(finish(this.#simulateInSteps(tensorsOf(codes), options)));
+  }
+
+  /** The same with progress and cancellation, between which other work gets its turn. */
+  async simulateAsync<T extends Tensor | readonly Tensor[] = Tensor>(
+    codes: TensorOrList,
+    { signal, onProgress, ...options }: SimulationOptions & Watch = {},
+  ): Promise<T> {
+    const steps = this.#simulateInSteps(tensorsOf(codes), options);
+    const watch = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
+    return oneOrAll<T>(await finishAsync(steps, watch));
+  }
+
+  *#simulateInSteps(tensors: readonly Tensor[], options: SimulationOptions): Steps<Tensor[]> {
+    const { spec, program, circuit, plan } = this.parts;
     checkCodes(spec.inputs, tensors);
-    this.overflows = countOverflows(this.parts.circuit, this.parts.plan, spec.outputs, tensors);
-    const results = splitRows(tensors).map((row) => {
+    this.overflows = yield* overflowsInSteps(circuit, plan, spec.outputs, tensors);
+    const results: Tensor<"int64">[][] = [];
+    for (const row of splitRows(tensors)) {
       const inputs = row.map((input, i) => encodeCodes(spec.inputs[i], input));
-      return decodeOutputs(spec, simulate(program, inputs, options));
-    });
-    return oneOrAll<T>(joinRows(results));
+      results.push(decodeOutputs(spec, yield* simulateInSteps(program, inputs, options)));
+    }
+    return joinRows(results);
   }
 }
 

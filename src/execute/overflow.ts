@@ -3,10 +3,11 @@
  * an output is decoded a whole window off.
  * @module
  */
-import { evaluate } from "../circuit/evaluate.ts";
-import type { Circuit } from "../circuit/ir.ts";
+import { evaluateInSteps } from "../circuit/evaluate.ts";
+import { type Circuit, type ValueId, valueId } from "../circuit/ir.ts";
 import type { ClientPort } from "../format/client-spec.ts";
 import type { EncodingPlan } from "../parameters/encoding-plan.ts";
+import { type Steps, finish } from "../steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Number of table inputs and outputs beyond their interval, over all rows, by the clear integers. */
@@ -16,13 +17,21 @@ export function countOverflows(
   outputs: readonly ClientPort[],
   codes: readonly Tensor[],
 ): number {
-  const results: Tensor[] = [];
+  return finish(overflowsInSteps(circuit, plan, outputs, codes));
+}
+
+/** The same with a step per value. */
+export function* overflowsInSteps(
+  circuit: Circuit,
+  plan: EncodingPlan,
+  outputs: readonly ClientPort[],
+  codes: readonly Tensor[],
+): Steps<number> {
   let overflows = 0;
-  const answers = evaluate(circuit, codes, {
-    after({ inputs }, result, index) {
-      results.push(result);
-      const window = windowOf(plan, index);
-      if (window) overflows += countOutside(results[inputs[0]], window);
+  const answers = yield* evaluateInSteps(circuit, codes, "overflow", {
+    before(_, [operand], index) {
+      const window = windowOf(plan, valueId(index));
+      if (window) overflows += countOutside(operand, window);
     },
   });
   answers.forEach((answer, i) => {
@@ -34,8 +43,8 @@ export function countOverflows(
 }
 
 /** Half-open range of integers on the half torus that a table reads; null for other values. */
-function windowOf(plan: EncodingPlan, index: number): readonly [number, number] | null {
-  const placement = [...plan.placements].find(([id]) => id === index)?.[1];
+function windowOf(plan: EncodingPlan, id: ValueId): readonly [number, number] | null {
+  const placement = plan.placements.get(id);
   if (placement === undefined) return null;
   return [placement.zero, placement.zero + 2 ** 63 / Number(placement.scale)];
 }

@@ -64,6 +64,10 @@ export class Server {
 
   #requireKey(): NativeServerKey {
     if (this.#key) return this.#key;
-    throw new SottoError("BAD_ARGUMENT", "server", "expected evaluation keys; load them first");
+    throw new SottoError(
+      "BAD_ARGUMENT",
+      "server",
+      "expected evaluation keys, got none; load them first",
+    );
   }
 }

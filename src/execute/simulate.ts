@@ -4,7 +4,15 @@
  * Phases are float64 fractions of the torus.
  * @module
  */
-import type { LinearInstruction, LookupInstruction, Program } from "../lower/program.ts";
+import { multiplyInto } from "../tensor/matmul.ts";
+import type {
+  Instruction,
+  LinearInstruction,
+  LookupInstruction,
+  Program,
+  TensorId,
+} from "../lower/program.ts";
+import { type Steps, finish } from "../steps.ts";
 
 export interface SimulationOptions {
   /** Sample noise (default true). */
@@ -17,22 +25,52 @@ export interface SimulationOptions {
 export function simulate(
   program: Program,
   inputs: readonly BigUint64Array[],
-  { noise = true, random = Math.random }: SimulationOptions = {},
+  options: SimulationOptions = {},
 ): BigUint64Array[] {
+  return finish(simulateInSteps(program, inputs, options));
+}
+
+/** The same with a step per instruction. A tensor is let go after its last reader. */
+export function* simulateInSteps(
+  program: Program,
+  inputs: readonly BigUint64Array[],
+  { noise = true, random = Math.random }: SimulationOptions = {},
+): Steps<BigUint64Array[]> {
   const gauss = noise ? gaussian(random) : () => 0;
   const tensors: Float64Array[] = inputs.map((input) => Float64Array.from(input, signedFraction));
-  for (const instruction of program.instructions) {
+  const lastReader = lastReaders(program);
+  const total = program.instructions.length;
+  for (const [done, instruction] of program.instructions.entries()) {
+    yield { stage: "simulate", done, total };
     if (instruction.kind === "linear") {
       tensors.push(simulateLinear(instruction, tensors));
-      continue;
+    } else {
+      tensors.push(simulateLookup(instruction, tensors[instruction.operand], program, gauss));
     }
-    tensors.push(simulateLookup(instruction, tensors[instruction.operand], program, gauss));
+    for (const id of operandsOf(instruction)) {
+      if (lastReader.get(id) === done) tensors[id] = new Float64Array(0);
+    }
   }
+  yield { stage: "simulate", done: total, total };
   return program.outputs.map((id, i) =>
     BigUint64Array.from(tensors[id], (phase) =>
       toTorusInteger(phase + gauss() * program.outputNoiseStd[i]),
     ),
   );
+}
+
+/** Index of the last instruction that reads each tensor; none for outputs. */
+function lastReaders({ instructions, outputs }: Program): Map<TensorId, number> {
+  const last = new Map<TensorId, number>();
+  for (const [index, instruction] of instructions.entries()) {
+    for (const id of operandsOf(instruction)) last.set(id, index);
+  }
+  for (const id of outputs) last.delete(id);
+  return last;
+}
+
+function operandsOf(instruction: Instruction): readonly TensorId[] {
+  return instruction.kind === "linear" ? instruction.operands : [instruction.operand];
 }
 
 const TORUS = 2 ** 64;
@@ -53,22 +91,37 @@ function simulateLinear(
 ): Float64Array {
   const source = concat(operands.map((id) => tensors[id]));
   const out = new Float64Array(groups * rows * positions);
-  for (let row = 0; row < groups * rows; row++) {
-    const group = Math.floor(row / rows);
-    for (let p = 0; p < positions; p++) {
-      let sum = 0;
-      for (let t = 0; t < terms; t++) {
-        const index = gather[(group * positions + p) * terms + t];
-        if (index >= 0) sum += weights[row * terms + t] * source[index];
-      }
-      out[row * positions + p] = sum;
-    }
+  const kernels = Float64Array.from(weights);
+  const columns = new Float64Array(terms * positions);
+  for (let group = 0; group < groups; group++) {
+    const first = group * positions * terms;
+    layOut(columns, source, gather.subarray(first, first + positions * terms), terms);
+    const sums = out.subarray(group * rows * positions, (group + 1) * rows * positions);
+    const kernel = kernels.subarray(group * rows * terms, (group + 1) * rows * terms);
+    multiplyInto(sums, kernel, columns, terms, positions);
   }
-  if (constants.length > 0) {
-    const repeat = out.length / constants.length;
-    out.forEach((_, i) => (out[i] += signedFraction(constants[Math.floor(i / repeat)])));
+  const repeat = out.length / constants.length;
+  for (let c = 0, at = 0; c < constants.length; c++) {
+    const constant = signedFraction(constants[c]);
+    for (const end = (c + 1) * repeat; at < end; at++) out[at] += constant;
   }
   return out;
+}
+
+/** Fills `columns` (terms x positions) with what each position gathers; an absent term is 0. */
+function layOut(
+  columns: Float64Array,
+  source: Float64Array,
+  gather: Int32Array,
+  terms: number,
+): void {
+  const positions = columns.length / terms;
+  for (let t = 0, at = 0; t < terms; t++) {
+    for (let from = t; at < (t + 1) * positions; from += terms) {
+      const index = gather[from];
+      columns[at++] = index < 0 ? 0 : source[index];
+    }
+  }
 }
 
 function concat(parts: readonly Float64Array[]): Float64Array {
@@ -91,14 +144,16 @@ function simulateLookup(
   const { boxes, starts, values, offsets, sources, tableOf, noiseStd, extensionLog } = lookup;
   const size = parameters.polynomialSize * 2 ** extensionLog;
   const shift = signedFraction(lookup.outputOffset);
+  const middles = Float64Array.from(offsets, signedFraction);
+  const results = Float64Array.from(values, signedFraction);
   const out = new Float64Array(sources.length);
   for (let i = 0; i < sources.length; i++) {
     const table = tableOf[i];
-    const phase = source[sources[i]] + signedFraction(offsets[table]) + gauss() * noiseStd[i];
+    const phase = source[sources[i]] + middles[table] + gauss() * noiseStd[i];
     const coefficient = Math.floor((phase - Math.floor(phase)) * 2 * size) % (2 * size);
     const isNegated = coefficient >= size;
     const box = boxAt(starts, table * boxes, boxes, isNegated ? coefficient - size : coefficient);
-    const value = signedFraction(values[table * boxes + box]);
+    const value = results[table * boxes + box];
     out[i] = (isNegated ? -value : value) + shift;
   }
   return out;

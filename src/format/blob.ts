@@ -14,6 +14,7 @@ export const BlobKind = {
   evaluationKeys: 4,
   inputs: 5,
   outputs: 6,
+  quantizedModule: 7,
 } as const;
 export type BlobKindName = keyof typeof BlobKind;
 
@@ -40,8 +41,15 @@ export function noId(): Uint8Array {
   return new Uint8Array(16);
 }
 
+/** SHA-256 of some bytes. */
+export type Digest = (bytes: Uint8Array) => Uint8Array;
+
 /** Frames a payload. */
-export function encodeBlob(header: BlobHeader, payload: Uint8Array): Uint8Array {
+export function encodeBlob(
+  header: BlobHeader,
+  payload: Uint8Array,
+  digest: Digest = sha256,
+): Uint8Array {
   const bytes = new Uint8Array(HEADER + payload.length + DIGEST);
   bytes.set(MAGIC, 0);
   bytes[6] = BlobKind[header.kind];
@@ -51,7 +59,7 @@ export function encodeBlob(header: BlobHeader, payload: Uint8Array): Uint8Array 
   bytes.set(header.modelId, 56);
   new DataView(bytes.buffer).setBigUint64(72, BigInt(payload.length), true);
   bytes.set(payload, HEADER);
-  bytes.set(sha256(bytes.subarray(0, HEADER + payload.length)), HEADER + payload.length);
+  bytes.set(digest(bytes.subarray(0, HEADER + payload.length)), HEADER + payload.length);
   return bytes;
 }
 

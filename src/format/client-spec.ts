@@ -22,6 +22,8 @@ export interface ClientPort {
   readonly quantizer: UniformQuantizer;
   /** What the client computes before it quantizes an input, or after it de-quantizes an output. */
   readonly step: ClientStep | null;
+  /** False for an input that the server may see; outputs are always encrypted. */
+  readonly isEncrypted: boolean;
   /** Torus units (of 2^-64) of one integer unit. */
   readonly scale: bigint;
   /** Integer in the middle of the expected range: outputs are decoded around it. */
@@ -79,7 +81,15 @@ function logarithmToJson(log2: number): number | null {
   return log2 === -Infinity ? null : log2;
 }
 
-function portToJson({ name, shape, quantizer, step, scale, middle }: ClientPort): object {
+function portToJson({
+  name,
+  shape,
+  quantizer,
+  step,
+  isEncrypted,
+  scale,
+  middle,
+}: ClientPort): object {
   const { options, stats } = quantizer;
   return {
     name,
@@ -87,6 +97,7 @@ function portToJson({ name, shape, quantizer, step, scale, middle }: ClientPort)
     scale: scale.toString(),
     middle,
     ...(step ? { step: stepToJson(step) } : {}),
+    ...(isEncrypted ? {} : { isEncrypted }),
     quantizer: {
       nBits: options.nBits,
       isSigned: options.isSigned,
@@ -177,6 +188,7 @@ function readPort(reader: Reader, steps: readonly ClientStep["kind"][]): ClientP
     shape,
     quantizer: readQuantizer(reader.field("quantizer"), shape),
     step: readStep(reader.optional("step"), shape, steps),
+    isEncrypted: reader.optional("isEncrypted")?.flag() ?? true,
     scale: BigInt(scale),
     middle: reader.field("middle").integer(),
   };

@@ -10,11 +10,11 @@ export function bad(where: string, message: string): SottoError {
 }
 
 /** JSON of UTF-8 bytes. Throws BAD_BYTES. */
-export function parseJson(payload: Uint8Array): unknown {
+export function parseJson(payload: Uint8Array, where = "client spec"): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
   } catch {
-    throw bad("client spec", "expected UTF-8 JSON");
+    throw bad(where, "expected UTF-8 JSON");
   }
 }
 
@@ -88,6 +88,10 @@ export class Reader {
   flag(): boolean {
     if (typeof this.#value !== "boolean") throw bad(this.#path, "expected true or false");
     return this.#value;
+  }
+
+  isObject(): boolean {
+    return typeof this.#value === "object" && this.#value !== null && !Array.isArray(this.#value);
   }
 
   isNumber(): boolean {

@@ -8,15 +8,22 @@ import type { EncodingPlan } from "../parameters/encoding-plan.ts";
 import { requireBounds } from "../passes/infer-bounds.ts";
 import type { QuantizedModule } from "../quantization/module.ts";
 
+export interface PortOptions {
+  readonly bounds: "calibrated" | "guaranteed";
+  /** Inputs that the server may see. Default: none. */
+  readonly isClear?: (input: number) => boolean;
+}
+
 /** Ports with scale and decoding window for every input and output of the module. */
 export function clientPorts(
   module: Pick<QuantizedModule, "inputs" | "outputs">,
   circuit: Circuit,
   plan: EncodingPlan,
-  bounds: "calibrated" | "guaranteed",
+  { bounds, isClear = () => false }: PortOptions,
 ): { readonly inputs: readonly ClientPort[]; readonly outputs: readonly ClientPort[] } {
   const inputs = inputsOf(circuit).map(({ id, interval }, i) => ({
     ...module.inputs[i],
+    isEncrypted: !isClear(i),
     scale: plan.scales[id],
     middle: Math.floor((interval.lo + interval.hi) / 2),
   }));
@@ -25,6 +32,7 @@ export function clientPorts(
     const { shape } = circuit.values[id];
     return {
       ...module.outputs[i],
+      isEncrypted: true,
       shape,
       scale: plan.scales[id],
       middle: Math.floor((lo + hi) / 2),

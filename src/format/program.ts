@@ -5,7 +5,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import type { Instruction, Program } from "../lower/program.ts";
 import { encodeParameters } from "../parameters/encoding.ts";
-import { encodeBlob, noId } from "./blob.ts";
+import { type Digest, encodeBlob, noId } from "./blob.ts";
 
 /** The bytes that a server loads, and the id that ties inputs and outputs to them. */
 export interface EncodedProgram {
@@ -14,8 +14,11 @@ export interface EncodedProgram {
   readonly modelId: Uint8Array;
 }
 
-/** Encodes a program; the same program gives the same bytes on every machine. */
-export function encodeProgram(program: Program): EncodedProgram {
+/**
+ * Encodes a program; the same program gives the same bytes on every machine. Large programs want a faster SHA-256 than the
+ * portable one.
+ */
+export function encodeProgram(program: Program, digest: Digest = sha256): EncodedProgram {
   const parameters = encodeParameters(program.parameters);
   const writer = new Writer();
   writer.raw(parameters);
@@ -30,14 +33,14 @@ export function encodeProgram(program: Program): EncodedProgram {
       .raw(body);
   }
   const payload = writer.finish();
-  const modelId = sha256(payload).slice(0, 16);
+  const modelId = digest(payload).slice(0, 16);
   const header = {
     kind: "program",
-    parametersDigest: sha256(parameters),
+    parametersDigest: digest(parameters),
     keyId: noId(),
     modelId,
   } as const;
-  return { bytes: encodeBlob(header, payload), modelId };
+  return { bytes: encodeBlob(header, payload, digest), modelId };
 }
 
 function encodeInstruction(instruction: Instruction): Uint8Array {
@@ -80,14 +83,14 @@ class Writer {
   words(values: Int32Array | Uint32Array): this {
     const bytes = new Uint8Array(values.length * 4);
     const view = new DataView(bytes.buffer);
-    values.forEach((value, i) => view.setUint32(i * 4, value >>> 0, true));
+    for (let i = 0; i < values.length; i++) view.setUint32(i * 4, values[i] >>> 0, true);
     return this.raw(bytes);
   }
 
   longs(values: BigUint64Array): this {
     const bytes = new Uint8Array(values.length * 8);
     const view = new DataView(bytes.buffer);
-    values.forEach((value, i) => view.setBigUint64(i * 8, value, true));
+    for (let i = 0; i < values.length; i++) view.setBigUint64(i * 8, values[i], true);
     return this.raw(bytes);
   }
 

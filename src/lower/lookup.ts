@@ -20,11 +20,15 @@ function lookupNoise(
   const index = constraints.findIndex((c) => c.kind === "lookup" && c.id === id);
   const extension = choice.extensions[index];
   const { inputNorms, lookupNorms } = constraints[index];
-  const noiseStd = Float64Array.from(lookupNorms, (lookupNorm, i) =>
-    Math.sqrt(
-      decisionVariance(choice.parameters, { inputNorm: inputNorms[i], lookupNorm }, extension),
-    ),
-  );
+  const noiseStd = new Float64Array(lookupNorms.length);
+  for (let i = 0; i < noiseStd.length; i++) {
+    const isAsBefore =
+      i > 0 && lookupNorms[i] === lookupNorms[i - 1] && inputNorms[i] === inputNorms[i - 1];
+    const norms = { inputNorm: inputNorms[i], lookupNorm: lookupNorms[i] };
+    noiseStd[i] = isAsBefore
+      ? noiseStd[i - 1]
+      : Math.sqrt(decisionVariance(choice.parameters, norms, extension));
+  }
   return { extensionLog: Math.log2(extension), noiseStd };
 }
 

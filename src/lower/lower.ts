@@ -7,6 +7,7 @@ import { type Circuit, type CircuitValue, type ValueId, valueId } from "../circu
 import type { ParameterChoice } from "../parameters/choice.ts";
 import type { CircuitConstraint } from "../parameters/constraints.ts";
 import type { EncodingPlan } from "../parameters/encoding-plan.ts";
+import { type Steps, finish } from "../steps.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { Context, Located } from "./context.ts";
 import { emitScaled, lowerConv, lowerGather, lowerMatmul, lowerShift, lowerSum } from "./linear.ts";
@@ -20,6 +21,16 @@ export function lower(
   constraints: readonly CircuitConstraint[],
   choice: ParameterChoice,
 ): Program {
+  return finish(lowerInSteps(circuit, plan, constraints, choice));
+}
+
+/** The same with a step per value. */
+export function* lowerInSteps(
+  circuit: Circuit,
+  plan: EncodingPlan,
+  constraints: readonly CircuitConstraint[],
+  choice: ParameterChoice,
+): Steps<Program> {
   const inputs: number[] = [];
   circuit.values.forEach(({ op, shape }) => {
     if (op.kind === "input") inputs[op.index] = sizeOf(shape);
@@ -40,9 +51,12 @@ export function lower(
     tensorSizes,
     emit,
   };
-  circuit.values.forEach((value, i) => {
-    context.located.push(lowerValue(context, value, valueId(i)));
-  });
+  const total = circuit.values.length;
+  for (const [done, value] of circuit.values.entries()) {
+    yield { stage: "lower", done, total };
+    context.located.push(lowerValue(context, value, valueId(done)));
+  }
+  yield { stage: "lower", done: total, total };
   const outputs = circuit.outputs.map((id) => inOrder(context, id));
   const outputNoiseStd = circuit.outputs.map((id) => {
     const index = constraints.findIndex((c) => c.kind === "output" && c.id === id);

@@ -23,7 +23,8 @@ export interface NativeClientKey {
   evaluationKeys(control: NativeControl): Promise<Uint8Array>;
   evaluationKeysSync(control: NativeControl): Uint8Array;
   /** Encrypts torus plaintexts, one flat array per input tensor, as seeded LWE ciphertexts under the big key. */
-  encrypt(modelId: Uint8Array, plaintexts: BigUint64Array[]): Uint8Array;
+  /** Tensors whose index is in `clear` (default: none) are sent as they are. */
+  encrypt(modelId: Uint8Array, plaintexts: BigUint64Array[], clear?: number[]): Uint8Array;
   /** Phases (torus plaintext plus noise), one flat array per output tensor. */
   decrypt(modelId: Uint8Array, outputs: Uint8Array): BigUint64Array[];
 }

@@ -62,7 +62,8 @@ function wrapClientKey(raw: NativeClientKey): NativeClientKey {
     toBytes: () => translate(() => raw.toBytes()),
     evaluationKeys: (control) => translateLater(() => raw.evaluationKeys(control)),
     evaluationKeysSync: (control) => translate(() => raw.evaluationKeysSync(control)),
-    encrypt: (modelId, plaintexts) => translate(() => raw.encrypt(modelId, plaintexts)),
+    encrypt: (modelId, plaintexts, clear = []) =>
+      translate(() => raw.encrypt(modelId, plaintexts, clear)),
     decrypt: (modelId, outputs) => translate(() => raw.decrypt(modelId, outputs)),
   };
 }

@@ -20,7 +20,11 @@ const newestOpset = 22;
  * Throws BAD_MODEL for bytes that are not a valid model, UNSUPPORTED_OPERATOR for what sotto cannot compute.
  */
 export function importOnnx(bytes: Uint8Array): Graph {
-  const model = readModel(bytes);
+  return importModel(readModel(bytes));
+}
+
+/** The same for a model of ONNX operators that was read from another format. */
+export function importModel(model: Model): Graph {
   checkOpset(model);
   verifyNames({ ...model, constants: model.initializers.keys() });
   const live = liveNodes(model.nodes, model.outputs);
@@ -59,7 +63,7 @@ function checkOperators(nodes: readonly ModelNode[], opset: ReadonlyMap<string, 
   const hint = names.some((name) => name.includes("Softmax"))
     ? "; cut a last Softmax off and apply it after decryption"
     : "";
-  const message = `unsupported operators: ${names.join(", ")}; supported operators: ${supportedOperators.join(", ")}${hint}`;
+  const message = `expected supported operators, got ${names.join(", ")}; supported operators: ${supportedOperators.join(", ")}${hint}`;
   throw new SottoError("UNSUPPORTED_OPERATOR", unsupported[0].name, message);
 }
 

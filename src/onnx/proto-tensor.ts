@@ -115,6 +115,14 @@ export function dtypeOf(dataType: number, where: string): DType {
   return elementType(dataType, where).dtype;
 }
 
+/** The same for a conversion, which widening would leave without its saturation to a few bits. Throws UNSUPPORTED_OPERATOR. */
+export function castTypeOf(dataType: number, where: string): DType {
+  const { dtype, width } = elementType(dataType, where);
+  if (width >= 1) return dtype;
+  const message = `conversion to ${DataType[dataType]}; expected floats or integers of at least 8 bits`;
+  throw new SottoError("UNSUPPORTED_OPERATOR", where, message);
+}
+
 function elementType(dataType: number, where: string): ElementType {
   const type = elementTypes.get(dataType);
   if (type) return type;

@@ -34,7 +34,11 @@ export interface Model {
 /** Reads an ONNX file. */
 export function readModel(bytes: Uint8Array): Model {
   if (!(bytes instanceof Uint8Array)) {
-    throw new SottoError("BAD_ARGUMENT", "model", "expected the bytes of an ONNX file");
+    throw new SottoError(
+      "BAD_ARGUMENT",
+      "model",
+      `expected the bytes of an ONNX file, or a path where one is read, got ${typeof bytes}`,
+    );
   }
   const model = parse(bytes);
   if (!model.graph) {

@@ -28,7 +28,11 @@ export function verifyNames({ inputs, outputs, nodes, constants }: Names): void 
   for (const node of nodes) {
     const unknown = node.inputs.find((name) => name !== "" && !defined.has(name));
     if (unknown !== undefined) {
-      throw new SottoError("BAD_MODEL", node.name, `reads ${unknown} before it is defined`);
+      throw new SottoError(
+        "BAD_MODEL",
+        node.name,
+        `expected names that are defined before they are read, got ${unknown}`,
+      );
     }
     for (const name of node.outputs) define(name);
   }

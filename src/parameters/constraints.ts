@@ -3,6 +3,7 @@
  * @module
  */
 import { type Circuit, type ValueId, valueId } from "../circuit/ir.ts";
+import { type Steps, finish } from "../steps.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { NoiseConstraint } from "./choice.ts";
 import type { EncodingPlan } from "./encoding-plan.ts";
@@ -21,7 +22,15 @@ const TORUS = 2 ** 64;
 
 /** All constraints of a circuit: lookups in order, then outputs. */
 export function constraintsOf(circuit: Circuit, plan: EncodingPlan): CircuitConstraint[] {
-  const forms = linearForms(circuit);
+  return finish(constraintsInSteps(circuit, plan));
+}
+
+/** The same with a step per value. */
+export function* constraintsInSteps(
+  circuit: Circuit,
+  plan: EncodingPlan,
+): Steps<CircuitConstraint[]> {
+  const forms = yield* linearForms(circuit);
   const constraints: CircuitConstraint[] = [];
   circuit.values.forEach((value, i) => {
     const id = valueId(i);

@@ -55,7 +55,7 @@ function tooWide(name: string, boxes: number, kind: "calibrated" | "guaranteed")
   return new SottoError(
     "TABLE_TOO_WIDE",
     name,
-    `a table reads integers of ${bits} bits, expected at most ${Math.log2(MAX_BOXES)}; ` +
+    `expected tables of at most ${Math.log2(MAX_BOXES)} bits, got integers of ${bits} bits; ` +
       `set roundingThresholdBits or use fewer bits (nBits)${looser}`,
   );
 }

@@ -25,11 +25,10 @@ export function explainNoParameters(
   if (limits.keyBytes !== undefined) {
     const advice =
       "no parameters within this limit meet the circuit's needs; raise it, or use fewer bits or rounding";
-    const expected = `the cheapest parameters need ${limits.keyBytes} bytes of evaluation keys`;
     return new SottoError(
       "NO_PARAMETERS",
       "maxKeyBytes",
-      `${expected}, maxKeyBytes is ${limits.maxKeyBytes ?? 0}: ${advice}`,
+      `expected at least ${limits.keyBytes} bytes of evaluation keys, which the cheapest parameters need, got ${limits.maxKeyBytes ?? 0}: ${advice}`,
     );
   }
   const failing = constraints.map((constraint) => {
@@ -43,16 +42,16 @@ export function explainNoParameters(
   const probability = `at a failure probability of 2^${log2Bound.toFixed(1)}`;
   const noise =
     needed > 0
-      ? `needs noise of at most 2^${Math.log2(needed).toFixed(2)} of the torus`
-      : "needs boxes wider than one coefficient of the largest table";
+      ? `expected noise of at most 2^${Math.log2(needed).toFixed(2)} of the torus`
+      : "expected boxes wider than one coefficient of the largest table";
   const alone =
     tightest.gap > 0
-      ? `the least that any parameters give is 2^${Math.log2(reached).toFixed(2)}`
-      : "it can be met alone, but not together with the other constraints";
+      ? `got 2^${Math.log2(reached).toFixed(2)} from the quietest parameters`
+      : "got parameters that meet it alone, but none that meet the other constraints too";
   return new SottoError(
     "NO_PARAMETERS",
     constraint.name,
-    `${constraint.kind} with ${table} ${noise} ${probability}, ${alone}; ` +
+    `${constraint.kind} with ${table}: ${noise} ${probability}, ${alone}; ` +
       "use fewer bits (nBits), set roundingThresholdBits, or allow a larger pError",
   );
 }

@@ -5,7 +5,15 @@
  * @module
  */
 import { applyOp } from "../circuit/apply.ts";
-import type { Circuit, CircuitOp, CircuitValue, GatherOp, ValueId } from "../circuit/ir.ts";
+import {
+  type Circuit,
+  type CircuitOp,
+  type CircuitValue,
+  type GatherOp,
+  type ValueId,
+  valueId,
+} from "../circuit/ir.ts";
+import type { Steps } from "../steps.ts";
 import { expand } from "../tensor/strided.ts";
 import { type Tensor, float64, int64, sizeOf } from "../tensor/tensor.ts";
 
@@ -17,13 +25,16 @@ export interface LinearForm {
   readonly isIndependent: boolean;
 }
 
-/** The linear form of every value; tables and bit extractions are sources of their own. */
-export function linearForms(circuit: Circuit): LinearForm[] {
+/** The linear form of every value, with a step for each; tables and bit extractions are sources of their own. */
+export function* linearForms(circuit: Circuit): Steps<LinearForm[]> {
   const forms: LinearForm[] = [];
-  circuit.values.forEach((value, i) => {
+  const total = circuit.values.length;
+  for (const [done, value] of circuit.values.entries()) {
+    yield { stage: "parameters", done, total };
     const inputs = value.inputs.map((id) => forms[id]);
-    forms.push(formOf(value, i as ValueId, inputs, circuit));
-  });
+    forms.push(formOf(value, valueId(done), inputs, circuit));
+  }
+  yield { stage: "parameters", done: total, total };
   return forms;
 }
 

@@ -10,10 +10,19 @@ import {
   type ValueId,
   valueId,
 } from "../circuit/ir.ts";
-import { type BoundsContext, inferBounds } from "./infer-bounds.ts";
+import { type Steps, finish } from "../steps.ts";
+import { type BoundsContext, inferBoundsInSteps } from "./infer-bounds.ts";
 
 /** Replaces every exact rounding by bit extractions and subtractions, and infers the new values' bounds. */
 export function expandExactRounding(circuit: Circuit, context: BoundsContext): Circuit {
+  return finish(expandExactRoundingInSteps(circuit, context));
+}
+
+/** The same with a step per value. */
+export function* expandExactRoundingInSteps(
+  circuit: Circuit,
+  context: BoundsContext,
+): Steps<Circuit> {
   if (!circuit.values.some(({ op }) => op.kind === "round")) return circuit;
   const values: CircuitValue[] = [];
   const renamed: ValueId[] = [];
@@ -27,7 +36,7 @@ export function expandExactRounding(circuit: Circuit, context: BoundsContext): C
     renamed.push(value.op.kind === "round" ? takeBits(moved, value.op.lsbs, push) : push(moved));
   }
   const outputs = circuit.outputs.map((id) => renamed[id]);
-  const inferred = inferBounds({ values, outputs }, context);
+  const inferred = yield* inferBoundsInSteps({ values, outputs }, context);
   // A rounded value keeps the bounds of the rounding, which are tighter than those of a chain of subtractions.
   const bounds = new Map<ValueId, Bounds | null>();
   circuit.values.forEach(({ op, bounds: known }, i) => {

@@ -6,13 +6,19 @@ import type { Circuit } from "../circuit/ir.ts";
 import { verify } from "../circuit/verify.ts";
 import { absorbRounding } from "./absorb-rounding.ts";
 import { composeTables } from "./compose-tables.ts";
-import { expandExactRounding } from "./expand-exact-rounding.ts";
+import { type Steps, finish } from "../steps.ts";
+import { expandExactRoundingInSteps } from "./expand-exact-rounding.ts";
 import { fuseTables } from "./fuse-tables.ts";
-import { type BoundsContext, inferBounds } from "./infer-bounds.ts";
+import { type BoundsContext, inferBoundsInSteps } from "./infer-bounds.ts";
 import { shareValues } from "./share-values.ts";
 
 /** Runs every pass and checks the circuit after each. */
 export function runPasses(built: Circuit, context: BoundsContext): Circuit {
+  return finish(runPassesInSteps(built, context));
+}
+
+/** The same with a step per value of bounds inference, which takes nearly all the time. */
+export function* runPassesInSteps(built: Circuit, context: BoundsContext): Steps<Circuit> {
   verify(built, "built");
   const rewritten = [
     fuseTables, // a float region with one integer producer becomes one table
@@ -24,9 +30,9 @@ export function runPasses(built: Circuit, context: BoundsContext): Circuit {
     verify(next, "fused");
     return next;
   }, built);
-  const bounded = inferBounds(rewritten, context); // before bits are taken off: their number follows from the bounds
+  const bounded = yield* inferBoundsInSteps(rewritten, context); // before bits are taken off: their number follows from the bounds
   verify(bounded, "bounded");
-  const expanded = expandExactRounding(bounded, context);
+  const expanded = yield* expandExactRoundingInSteps(bounded, context);
   verify(expanded, "bounded");
   return expanded;
 }

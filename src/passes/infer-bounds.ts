@@ -7,7 +7,7 @@
 import type { Interval } from "../circuit/interval.ts";
 import { applyTable } from "../circuit/apply.ts";
 import { measureInterval } from "../circuit/builder.ts";
-import { evaluate } from "../circuit/evaluate.ts";
+import { evaluateInSteps } from "../circuit/evaluate.ts";
 import {
   type Bounds,
   type Circuit,
@@ -16,6 +16,7 @@ import {
   gridOf,
 } from "../circuit/ir.ts";
 import { unreachable } from "../errors.ts";
+import { type Steps, finish } from "../steps.ts";
 import { type Tensor, float64 } from "../tensor/tensor.ts";
 
 export interface BoundsContext {
@@ -30,8 +31,13 @@ const MAX_ENUMERATED = 1 << 22;
 
 /** Annotates every value with its bounds. */
 export function inferBounds(circuit: Circuit, context: BoundsContext): Circuit {
+  return finish(inferBoundsInSteps(circuit, context));
+}
+
+/** The same with a step per value. */
+export function* inferBoundsInSteps(circuit: Circuit, context: BoundsContext): Steps<Circuit> {
   const values: CircuitValue[] = [];
-  evaluate(circuit, context.calibration, {
+  yield* evaluateInSteps(circuit, context.calibration, "passes", {
     before(value) {
       return resolveFit(value, values, context.bounds);
     },

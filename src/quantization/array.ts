@@ -17,6 +17,8 @@ import {
 export interface QuantizedArrayInit extends Partial<Omit<QuantizerInit, "nBits">> {
   /** The values are floats to quantize (default) or codes; codes need `scale`, `zeroPoint` and `offset`. */
   readonly valueIsFloat?: boolean;
+  /** Codes and quantizer of the values, as a saved array has them; they are taken as they are. */
+  readonly known?: { readonly qvalues: Tensor<"int64">; readonly quantizer: UniformQuantizer };
 }
 
 /** A tensor of floats with its n-bit codes. Immutable; the `with…` methods return a new one. */
@@ -29,7 +31,13 @@ export class QuantizedArray {
 
   /** Throws BAD_DTYPE when the element type is not what `valueIsFloat` says, BAD_ARGUMENT on bad options. */
   constructor(nBits: number, values: Tensor, init: QuantizedArrayInit = {}) {
-    const { valueIsFloat = true, ...rest } = init;
+    const { valueIsFloat = true, known, ...rest } = init;
+    if (known) {
+      this.values = values;
+      this.qvalues = known.qvalues;
+      this.quantizer = known.quantizer;
+      return;
+    }
     const isFloat = values.dtype === "float32" || values.dtype === "float64";
     if (valueIsFloat && !isFloat) {
       throw new SottoError(

@@ -1,5 +1,6 @@
 /**
- * From a quantized module to a circuit: every operation lowers itself, fused ones as float operations for now.
+ * From a quantized module to a circuit, or to tensors at once: every operation lowers itself, fused ones as float operations
+ * for now.
  * @module
  */
 import { operatorName } from "../onnx/ops/index.ts";
@@ -7,8 +8,8 @@ import { isUniform, sameQuantizer } from "./quant-node.ts";
 import type { ConstantOperand, Operand, QuantizedOperation, QuantizedValue } from "./operation.ts";
 import { codeMapOf, floatResult } from "./operation.ts";
 import type { QuantizedModule } from "./module.ts";
-import { CircuitBuilder } from "../circuit/builder.ts";
-import type { Circuit, ValueId } from "../circuit/ir.ts";
+import { CircuitBuilder, type Target } from "../circuit/builder.ts";
+import type { Circuit } from "../circuit/ir.ts";
 import type { GraphNode } from "../onnx/graph.ts";
 import { type Tensor, reshape, scalar } from "../tensor/tensor.ts";
 import { domainOf } from "./domain.ts";
@@ -16,15 +17,28 @@ import { domainOf } from "./domain.ts";
 /** Builds the circuit of a module; float operations are still in it. */
 export function buildCircuit(module: QuantizedModule): Circuit {
   const builder = new CircuitBuilder();
-  const values = new Map<string, QuantizedValue<ValueId>>();
-  module.inputs.forEach(({ name, shape, quantizer }, index) => {
+  const codes = module.inputs.map(({ name, shape, quantizer }, index) => {
     const [lo, hi] = quantizer.codeRange;
-    const codes = builder.input(index, shape, { lo, hi }, name);
+    return builder.input(index, shape, { lo, hi }, name);
+  });
+  return builder.finish(lowerModule(module, codes, () => builder));
+}
+
+/** Lowers every operation of a module, from codes of its inputs to codes of its outputs; each on a target of its own. */
+export function lowerModule<V>(
+  module: QuantizedModule,
+  inputs: readonly V[],
+  targetOf: (op: QuantizedOperation | null) => Target<V>,
+): V[] {
+  const target = targetOf(null);
+  const values = new Map<string, QuantizedValue<V>>();
+  module.inputs.forEach(({ name, quantizer }, index) => {
+    const codes = inputs[index];
     const { scale, zeroPoint } = quantizer;
-    const floats = builder.emit({ kind: "dequantize", scale, zeroPoint }, [codes], name);
+    const floats = target.emit({ kind: "dequantize", scale, zeroPoint }, [codes], name);
     values.set(name, { codes, floats, quantizer });
   });
-  const operandOf = (name: string): Operand<ValueId> => {
+  const operandOf = (name: string): Operand<V> => {
     const constant: ConstantOperand | undefined = module.constants.get(name);
     if (constant) return { constant, value: null };
     const value = values.get(name);
@@ -33,27 +47,33 @@ export function buildCircuit(module: QuantizedModule): Circuit {
   };
   for (const op of module.operations) {
     const operands = op.node.inputs.map((name) => (name === "" ? undefined : operandOf(name)));
-    const result = op.isFused
-      ? (alreadyQuantized(op, operands) ?? floatResult(op, emitFloat(builder, op.node, operands)))
-      : op.rule.lower(builder, op, operands);
-    values.set(op.node.outputs[0], result);
+    values.set(op.node.outputs[0], lowerOperation(targetOf(op), op, operands));
   }
-  const outputs = module.outputs.map(({ name, quantizer }) => {
+  return module.outputs.map(({ name, quantizer }) => {
     const value = values.get(name);
     if (!value) throw new Error(`internal: output ${name} is not computed`);
     return (
       value.codes ??
-      builder.emit({ kind: "quantize", map: codeMapOf(quantizer) }, [value.floats], name)
+      target.emit({ kind: "quantize", map: codeMapOf(quantizer) }, [value.floats], name)
     );
   });
-  return builder.finish(outputs);
+}
+
+/** Lowers one operation: by its rule, or as a float operation that a table will hold. */
+export function lowerOperation<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  operands: readonly (Operand<V> | undefined)[],
+): QuantizedValue<V> {
+  if (!op.isFused) return op.rule.lower(target, op, operands);
+  return alreadyQuantized(op, operands) ?? floatResult(op, emitFloat(target, op.node, operands));
 }
 
 /** The operand of a Quant node that is quantized in just this way, such as an input that the client quantizes for it. */
-function alreadyQuantized(
+function alreadyQuantized<V>(
   { node, calibrated }: QuantizedOperation,
-  [first]: readonly (Operand<ValueId> | undefined)[],
-): QuantizedValue<ValueId> | null {
+  [first]: readonly (Operand<V> | undefined)[],
+): QuantizedValue<V> | null {
   const { outputQuantizer } = calibrated;
   if (!outputQuantizer.options.isPrecomputedQat || !first?.value) return null;
   return isUniform(node) && sameQuantizer(first.value.quantizer, outputQuantizer)
@@ -61,24 +81,24 @@ function alreadyQuantized(
     : null;
 }
 
-function emitFloat(
-  builder: CircuitBuilder,
+function emitFloat<V>(
+  target: Target<V>,
   node: GraphNode,
-  operands: readonly (Operand<ValueId> | undefined)[],
-): ValueId {
+  operands: readonly (Operand<V> | undefined)[],
+): V {
   const domain = domainOf(node);
   const inputs = operands.flatMap((operand, i) => {
     if (!operand?.value) return [];
     const { floats } = operand.value;
-    return [i === 0 && domain ? clampTo(builder, node.name, floats, domain) : floats];
+    return [i === 0 && domain ? clampTo(target, node.name, floats, domain) : floats];
   });
-  const rank = builder.shapeOf(inputs[0]).length;
+  const rank = target.shapeOf(inputs[0]).length;
   const constants = operands.map((operand) => {
     if (!operand?.constant) return operand && null;
     const { values } = operand.constant;
     return node.opType === "BatchNormalization" ? alongChannels(values, rank) : values;
   });
-  return builder.emit(
+  return target.emit(
     { kind: "float", opType: operatorName(node), attributes: node.attributes, operands: constants },
     inputs,
     node.name,
@@ -90,12 +110,7 @@ function alongChannels(values: Tensor, rank: number): Tensor {
   return reshape(values, [values.data.length, ...Array.from({ length: rank - 2 }, () => 1)]);
 }
 
-function clampTo(
-  builder: CircuitBuilder,
-  name: string,
-  x: ValueId,
-  bounds: readonly [number, number],
-): ValueId {
+function clampTo<V>(target: Target<V>, name: string, x: V, bounds: readonly [number, number]): V {
   const operands = [null, ...bounds.map((bound) => scalar("float64", bound))];
-  return builder.emit({ kind: "float", opType: "Clip", attributes: {}, operands }, [x], name);
+  return target.emit({ kind: "float", opType: "Clip", attributes: {}, operands }, [x], name);
 }

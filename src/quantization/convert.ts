@@ -9,6 +9,7 @@ import { SottoError } from "../errors.ts";
 import { splitClientSteps } from "../onnx/client-steps.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode } from "../onnx/graph.ts";
+import type { Steps } from "../steps.ts";
 import { clamp } from "../tensor/elementwise.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
@@ -26,7 +27,7 @@ import {
   floatResult,
   optionsFor,
 } from "./operation.ts";
-import { ruleOf } from "./ops/index.ts";
+import { requireRules, ruleOf } from "./ops/index.ts";
 import { removeLowBits } from "./power-of-two.ts";
 import { isQuantNode, quantizerOf } from "./quant-node.ts";
 import { type MinMaxStats, type QuantizationOptions, UniformQuantizer } from "./quantizer.ts";
@@ -40,7 +41,11 @@ interface Flow {
 /** What is particular to a way of quantizing. */
 export interface ConversionMethod {
   readonly nBits: NBits;
+  /** Bits of one node, where they are not those of the others. */
+  nBitsOf?(node: GraphNode): NBits;
   readonly rounding: Rounding | null;
+  /** The terms of sums pass through a table first. */
+  readonly copiesSums: boolean;
   /** Changes the float model before it is quantized. */
   prepare?(graph: Graph, calibration: readonly Tensor[]): Graph;
   /** Codes of a float constant; `axis` is that of the output channels where it is the weights of linear operators. */
@@ -61,18 +66,26 @@ export interface Conversion {
   readonly movedFrom: ReadonlyMap<string, string>;
 }
 
-/** Quantizes a graph. Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE, BAD_VALUE, BAD_MODEL or UNSUPPORTED_OPERATOR. */
-export function convert(
+/** Quantizes a graph, with a step per node. Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE, BAD_VALUE, BAD_MODEL or UNSUPPORTED_OPERATOR. */
+export function* convert(
   whole: Graph,
   method: ConversionMethod,
   rows: readonly Tensor[],
-): Conversion {
+): Steps<Conversion> {
   const { graph: inner, before, after } = splitClientSteps(whole);
+  requireRules(inner);
   const inputs = inner.inputs.map((input, i) => ({ ...input, step: before[i] }));
   const calibration = prepareRows(inputs, rows, "calibration");
   const graph = method.prepare?.(inner, calibration) ?? inner;
   const walk = new Walk(graph, method, calibration);
-  const calibrated = graph.nodes.flatMap((node) => walk.visit(node) ?? []);
+  const calibrated: QuantizedOperation[] = [];
+  const total = graph.nodes.length;
+  for (const [done, node] of graph.nodes.entries()) {
+    yield { stage: "quantize", done, total };
+    const operation = walk.visit(node);
+    if (operation) calibrated.push(operation);
+  }
+  yield { stage: "quantize", done: total, total };
   const rounded = removeLowBits(calibrated, walk.constants);
   const { operations, quantizers } = quantizeInputs(graph, rounded, calibration, method);
   const module = new QuantizedModule({
@@ -95,6 +108,7 @@ class Walk {
   readonly #graph: Graph;
   readonly #method: ConversionMethod;
   readonly #flows = new Map<string, Flow>();
+  readonly #lastReaders: ReadonlyMap<string, GraphNode>;
   readonly #producers = new Map<string, ReadonlySet<string>>();
   readonly #constants = new Map<string, ConstantOperand>();
   readonly #movedFrom = new Map<string, string>();
@@ -102,6 +116,9 @@ class Walk {
   constructor(graph: Graph, method: ConversionMethod, calibration: readonly Tensor[]) {
     this.#graph = graph;
     this.#method = method;
+    this.#lastReaders = new Map(
+      graph.nodes.flatMap((node) => node.inputs.map((name) => [name, node] as const)),
+    );
     graph.inputs.forEach(({ name }, i) => {
       this.#flows.set(name, { data: calibration[i], quantizer: null });
       this.#producers.set(name, new Set([name]));
@@ -127,10 +144,9 @@ class Walk {
   }
 
   #constant(values: Tensor, axis?: number): ConstantOperand {
-    return {
-      values,
-      quantized: isFloatType(values) ? this.#method.quantizeConstant(values, axis) : null,
-    };
+    if (!isFloatType(values)) return { values, quantized: null };
+    // A mask of infinities keeps them inside a table; codes are those of what is finite.
+    return { values, quantized: this.#method.quantizeConstant(withinFinite(values), axis) };
   }
 
   /** Calibrates a node, or folds it and returns null when all its operands are constants. */
@@ -141,11 +157,14 @@ class Walk {
       this.#constants.set(node.outputs[0], folded);
       return null;
     }
-    return this.#calibrate(node, names);
+    const operation = this.#calibrate(node, names);
+    for (const name of names) if (this.#lastReaders.get(name) === node) this.#flows.delete(name);
+    return operation;
   }
 
   #calibrate(node: GraphNode, names: readonly string[]): QuantizedOperation {
-    const { nBits, rounding } = this.#method;
+    const { rounding } = this.#method;
+    const nBits = this.#bitsOf(node);
     const rule = ruleOf(node);
     const integerProducers = new Set(
       names.flatMap((name) => [...(this.#producers.get(name) ?? [])]),
@@ -181,6 +200,7 @@ class Walk {
       outputBits: nBits.model_outputs,
       weightBits: nBits.op_weights,
       rounding,
+      copiesSums: this.#method.copiesSums,
     };
     const trimmed = rule.trim?.(floats, values) ?? floats;
     const floatQuantizer = this.#resultQuantizer(node, trimmed);
@@ -216,7 +236,7 @@ class Walk {
     if (isQuantNode(node)) {
       return quantizerOf(node, (name) => this.#constants.get(name)?.values, stats);
     }
-    const nBits = this.#method.nBits.model_outputs;
+    const nBits = this.#bitsOf(node).model_outputs;
     const input = this.#flows.get(node.inputs[0])?.quantizer;
     const isIndex = input?.scale === 1 && input.zeroPoint === 0; // stays one under Cast
     const isSame = node.opType === "Identity" || (node.opType === "Cast" && isIndex);
@@ -238,6 +258,10 @@ class Walk {
     const options = optionsFor({ inputOptions, signsPerInput: this.#method.signsPerInput }, stats);
     const own = quantizer ?? new UniformQuantizer({ ...options, rmin, rmax }, stats);
     return { constant: null, value: { floats: data, codes: null, quantizer: own } };
+  }
+
+  #bitsOf(node: GraphNode): NBits {
+    return this.#method.nBitsOf?.(node) ?? this.#method.nBits;
   }
 
   #flow(name: string): Flow {

@@ -15,7 +15,11 @@ export {
   type RoundingOption,
   getNBitsDict,
 } from "./bits.ts";
-export { QuantizedModule } from "./module.ts";
+export { QuantizedOperator, type QuantizedOperatorInit } from "./hand-built.ts";
+export { type OperatorGraph, type OperatorStep, moduleFromOperators } from "./hand-built-module.ts";
+export * from "./hand-built-operators.ts";
+export type { DebugValues, OperatorIntegers } from "./debug.ts";
+export { type DebugForward, QuantizedModule } from "./module.ts";
 export { PostTrainingAffineQuantization, type QuantizationSettings } from "./post-training.ts";
 export { PostTrainingQATImporter } from "./qat-import.ts";
 export { hasAnyQnnLayers } from "./quant-node.ts";

@@ -5,14 +5,17 @@
 import { buildCircuit } from "./build-circuit.ts";
 import { evaluate } from "../circuit/evaluate.ts";
 import type { Circuit } from "../circuit/ir.ts";
+import { checkKeys } from "../errors.ts";
 import { type ClientStep, applyStep } from "../onnx/client-steps.ts";
 import type { Graph } from "../onnx/graph.ts";
-import { runPasses } from "../passes/index.ts";
+import { runPassesInSteps } from "../passes/index.ts";
 import type { BoundsContext } from "../passes/infer-bounds.ts";
+import { type Steps, finish } from "../steps.ts";
 import { type TensorOrList, oneOrAll, tensorsOf } from "../tensor/list.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { NBits, Rounding } from "./bits.ts";
 import { checkCodes, prepareRows } from "./check.ts";
+import { type DebugValues, debugForward } from "./debug.ts";
 import type { ConstantOperand, QuantizedOperation } from "./operation.ts";
 import type { UniformQuantizer } from "./quantizer.ts";
 
@@ -24,6 +27,13 @@ export interface QuantizedPort {
   readonly quantizer: UniformQuantizer;
   /** What the client computes before it quantizes an input, or after it de-quantizes an output. */
   readonly step: ClientStep | null;
+}
+
+/** What `forward` returns with `debug`. */
+export interface DebugForward<T> {
+  readonly outputs: T;
+  /** Integers of every operator, by node name. */
+  readonly values: DebugValues;
 }
 
 /** What post-training quantization finds. */
@@ -84,10 +94,15 @@ export class QuantizedModule {
 
   /** The circuit after all passes, with calibrated and guaranteed bounds; fit tables span the chosen ones. */
   circuitFor(bounds: BoundsContext["bounds"]): Circuit {
+    return finish(this.circuitInSteps(bounds));
+  }
+
+  /** The same with a step per value of the circuit. */
+  *circuitInSteps(bounds: BoundsContext["bounds"]): Steps<Circuit> {
     const known = this.#circuits.get(bounds);
     if (known) return known;
     const calibration = this.#quantize(this.calibration);
-    const circuit = runPasses(buildCircuit(this), { calibration, bounds });
+    const circuit = yield* runPassesInSteps(buildCircuit(this), { calibration, bounds });
     this.#circuits.set(bounds, circuit);
     return circuit;
   }
@@ -118,10 +133,29 @@ export class QuantizedModule {
     );
   }
 
-  /** Floats in, floats out, through the integers, in the clear. */
-  forward<T extends Tensor | readonly Tensor[] = Tensor>(x: TensorOrList): T {
+  /**
+   * Floats in, floats out, through the integers, in the clear. With `debug` also the integers that every operator reads and
+   * leaves. Throws BAD_DTYPE, BAD_SHAPE or BAD_VALUE.
+   */
+  forward<T extends Tensor | readonly Tensor[] = Tensor>(
+    x: TensorOrList,
+    options?: { readonly debug?: false },
+  ): T;
+  forward<T extends Tensor | readonly Tensor[] = Tensor>(
+    x: TensorOrList,
+    options: { readonly debug: true },
+  ): DebugForward<T>;
+  forward<T extends Tensor | readonly Tensor[] = Tensor>(
+    x: TensorOrList,
+    options: { readonly debug?: boolean } = {},
+  ): T | DebugForward<T> {
+    checkKeys(options, ["debug"]);
     const codes = tensorsOf(this.quantizeInput<Tensor[]>(x));
-    return this.dequantizeOutput<T>(this.quantizedForward<Tensor[]>(codes));
+    if (options.debug !== true) {
+      return this.dequantizeOutput<T>(this.quantizedForward<Tensor[]>(codes));
+    }
+    const { outputs, values } = debugForward(this, codes);
+    return { outputs: this.dequantizeOutput<T>(outputs), values };
   }
 
   #quantize(rows: readonly Tensor[]): Tensor[] {

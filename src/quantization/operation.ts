@@ -65,6 +65,8 @@ export interface QuantizedOperation {
   /** Bits of constants that the rule makes itself. */
   readonly weightBits: number;
   readonly rounding: Rounding | null;
+  /** The terms of sums pass through a table first, which takes their noise off. */
+  readonly copiesSums: boolean;
   /** Bits that exact rounding takes off, where power-of-two scales make rounding free of error; overrides `rounding`. */
   readonly removedBits?: number;
   readonly calibrated: Calibrated;

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Graph } from "../onnx/graph.ts";
+import { type Steps, finish } from "../steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type QuantizedArray, quantizeConstant } from "./array.ts";
 import { correctBiases } from "./bias-correction.ts";
@@ -17,7 +18,7 @@ import {
   getRounding,
 } from "./bits.ts";
 import { type QuantizationChoices, completeChoices } from "./choices.ts";
-import { convert } from "./convert.ts";
+import { type ConversionMethod, convert } from "./convert.ts";
 import { equalize } from "./equalization.ts";
 import type { QuantizedModule } from "./module.ts";
 import type { QuantizedValue } from "./operation.ts";
@@ -29,6 +30,8 @@ import { rangeOf } from "./ranges.ts";
 export interface QuantizationSettings extends QuantizationChoices {
   /** Round accumulators to so many bits before a table. Default null: no rounding. */
   readonly roundingThresholdBits?: RoundingOption;
+  /** Pass every term of a sum through a lookup of its own first. Default false. */
+  readonly reduceSumCopy?: boolean;
 }
 
 /** Quantizes a float graph with calibration rows. */
@@ -37,12 +40,14 @@ export class PostTrainingAffineQuantization {
   readonly rounding: Rounding | null;
   readonly graph: Graph;
   readonly #choices: Required<QuantizationChoices>;
+  readonly #copiesSums: boolean;
 
   /** Throws BAD_ARGUMENT on bad bits. */
   constructor(nBits: NBitsOption, graph: Graph, options: QuantizationSettings = {}) {
     this.nBits = getNBitsDict(nBits);
-    const { roundingThresholdBits, ...choices } = options;
+    const { roundingThresholdBits, reduceSumCopy = false, ...choices } = options;
     this.rounding = getRounding(roundingThresholdBits);
+    this.#copiesSums = reduceSumCopy;
     this.#choices = completeChoices(choices);
     this.graph = graph;
   }
@@ -52,20 +57,18 @@ export class PostTrainingAffineQuantization {
    * Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE, BAD_VALUE, BAD_MODEL or UNSUPPORTED_OPERATOR.
    */
   quantizeModule(...calibration: readonly Tensor[]): QuantizedModule {
-    const { nBits, rounding } = this;
-    const { inputSignedness, calibration: kind } = this.#choices;
-    const { module } = convert(
+    return finish(this.quantizeInSteps(calibration));
+  }
+
+  /** The same with a step per node. */
+  *quantizeInSteps(calibration: readonly Tensor[]): Steps<QuantizedModule> {
+    const { module } = yield* convert(
       this.graph,
       {
-        nBits,
-        rounding,
+        ...postTrainingMethod(this.nBits, this.rounding, this.#choices),
+        copiesSums: this.#copiesSums,
         prepare: this.#prepare,
         quantizeConstant: this.#quantizeConstant,
-        inputOptions: (bits, data) =>
-          quantizationOptions({ nBits: bits, isSigned: data.some(hasNegative) }),
-        range: (values) => rangeOf(values, kind, nBits.op_inputs),
-        signsPerInput: inputSignedness === "perInput",
-        passOn: roundToCodes,
       },
       calibration,
     );
@@ -85,6 +88,25 @@ export class PostTrainingAffineQuantization {
     this.#choices.perChannelWeights && axis !== undefined
       ? quantizePerChannel(this.nBits.op_weights, values, axis)
       : quantizeConstant(this.nBits.op_weights, values);
+}
+
+/** How post-training quantization quantizes, but for the choices that change the float model and its constants. */
+export function postTrainingMethod(
+  nBits: NBits,
+  rounding: Rounding | null,
+  { inputSignedness, calibration }: Required<QuantizationChoices>,
+): ConversionMethod {
+  return {
+    nBits,
+    rounding,
+    copiesSums: false,
+    quantizeConstant: (values) => quantizeConstant(nBits.op_weights, values),
+    inputOptions: (bits, data) =>
+      quantizationOptions({ nBits: bits, isSigned: data.some(hasNegative) }),
+    range: (values) => rangeOf(values, calibration, nBits.op_inputs),
+    signsPerInput: inputSignedness === "perInput",
+    passOn: roundToCodes,
+  };
 }
 
 function hasNegative({ data }: Tensor): boolean {

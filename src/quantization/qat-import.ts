@@ -5,18 +5,13 @@
  */
 import { SottoError } from "../errors.ts";
 import type { Graph } from "../onnx/graph.ts";
+import { type Steps, finish } from "../steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { QuantizedArray } from "./array.ts";
-import {
-  type NBits,
-  type NBitsOption,
-  type Rounding,
-  type RoundingOption,
-  getNBitsDict,
-  getRounding,
-} from "./bits.ts";
+import { type NBits, type NBitsOption, type Rounding, getNBitsDict, getRounding } from "./bits.ts";
 import { type Conversion, convert } from "./convert.ts";
 import type { QuantizedModule } from "./module.ts";
+import type { QuantizationSettings } from "./post-training.ts";
 import { isQuantNode } from "./quant-node.ts";
 import { measureStats, quantizationOptions } from "./quantizer.ts";
 
@@ -25,15 +20,17 @@ export class PostTrainingQATImporter {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
   readonly graph: Graph;
+  readonly #copiesSums: boolean;
 
   /** Throws BAD_ARGUMENT on bad bits. */
   constructor(
     nBits: NBitsOption,
     graph: Graph,
-    options: { readonly roundingThresholdBits?: RoundingOption } = {},
+    options: Pick<QuantizationSettings, "roundingThresholdBits" | "reduceSumCopy"> = {},
   ) {
     this.nBits = getNBitsDict(nBits);
     this.rounding = getRounding(options.roundingThresholdBits);
+    this.#copiesSums = options.reduceSumCopy ?? false;
     this.graph = graph;
   }
 
@@ -42,12 +39,18 @@ export class PostTrainingQATImporter {
    * or UNSUPPORTED_OPERATOR, and BAD_MODEL when an operator reads a tensor that no Quant node quantizes.
    */
   quantizeModule(...calibration: readonly Tensor[]): QuantizedModule {
+    return finish(this.quantizeInSteps(calibration));
+  }
+
+  /** The same with a step per node. */
+  *quantizeInSteps(calibration: readonly Tensor[]): Steps<QuantizedModule> {
     const { nBits, rounding } = this;
-    const conversion = convert(
+    const conversion = yield* convert(
       this.graph,
       {
         nBits,
         rounding,
+        copiesSums: this.#copiesSums,
         quantizeConstant: (values) =>
           new QuantizedArray(nBits.op_weights, values, { isSigned: true, isQat: true }),
         inputOptions: (bits) => quantizationOptions({ nBits: bits, isSigned: true, isQat: true }),

@@ -23,30 +23,32 @@ export interface CodeMap {
 export function quantizeTensor(values: Tensor, map: CodeMap): Tensor<"int64"> {
   const [lowest, highest] = map.noClipping ? [-Infinity, Infinity] : map.codeRange;
   const out = new Float64Array(values.data.length);
-  const isFloat32 = values.dtype === "float32";
-  const scales = perElement(map.scale, values, isFloat32);
-  const zeroPoints = perElement(map.zeroPoint, values, isFloat32);
+  shiftInto(out, values, map);
   for (let i = 0; i < out.length; i++) {
-    const shifted = isFloat32
-      ? Math.fround(Math.fround(values.data[i] / scales[i]) + zeroPoints[i])
-      : values.data[i] / scales[i] + zeroPoints[i];
-    const code = roundHalfEven(shifted);
+    const code = roundHalfEven(out[i]);
     out[i] = (code < lowest ? lowest : code > highest ? highest : code) + 0;
   }
   return { dtype: "int64", shape: values.shape, data: out };
 }
 
-/** A number or a value per channel for every element, in the precision of the division. */
-function perElement(
-  value: PerChannel,
-  { shape, data }: Tensor,
-  isFloat32: boolean,
-): Float32Array | Float64Array {
-  const spread =
-    typeof value === "number"
-      ? new Float64Array(data.length).fill(value)
-      : expand(value, shape).data;
-  return isFloat32 ? Float32Array.from(spread) : spread;
+/** `x / scale + zeroPoint` in the precision of the values. */
+function shiftInto(out: Float64Array, { dtype, shape, data }: Tensor, map: CodeMap): void {
+  const round = dtype === "float32" ? Math.fround : (x: number): number => x;
+  const { scale, zeroPoint } = map;
+  if (typeof scale === "number") {
+    const by = round(scale);
+    for (let i = 0; i < out.length; i++) out[i] = round(data[i] / by);
+  } else {
+    const by = expand(scale, shape).data;
+    for (let i = 0; i < out.length; i++) out[i] = round(data[i] / round(by[i]));
+  }
+  if (typeof zeroPoint === "number") {
+    const by = round(zeroPoint);
+    for (let i = 0; i < out.length; i++) out[i] = round(out[i] + by);
+  } else {
+    const by = expand(zeroPoint, shape).data;
+    for (let i = 0; i < out.length; i++) out[i] = round(out[i] + round(by[i]));
+  }
 }
 
 /** `scale * (q - zeroPoint)` in float64; what is given per channel is broadcast. */
@@ -68,8 +70,12 @@ export function dequantizeTensor(
   return { dtype: "float64", shape, data: out };
 }
 
+/** Doubles from here to 2^53 are the integers: a sum in this range is rounded to one, ties to even. */
+const INTEGERS = 1.5 * 2 ** 52;
+
 /** Nearest integer, ties to even, as numpy's `rint`. */
 export function roundHalfEven(x: number): number {
+  if (Math.abs(x) < 2 ** 51) return x + INTEGERS - INTEGERS;
   const floor = Math.floor(x);
   const diff = x - floor;
   if (diff < 0.5) return floor;

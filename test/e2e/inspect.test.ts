@@ -50,6 +50,17 @@ describe("inspect", () => {
     expect(stdout).toMatch(/^cannot be compiled: UNSUPPORTED_OPERATOR at .*Frobnicate/m);
   });
 
+  test("reads PyTorch programs, and names the ATen operators it does not know", async () => {
+    const known = fixturePath(join("torch", "cnn"), "model.pt2");
+    expect(await succeed("inspect", known)).toMatch(
+      /│ input +│ input +│ float32 \[batch, 1, 8, 8\] +│/,
+    );
+    const strange = fixturePath(join("torch", "refused"), "unsupported.pt2");
+    expect(await succeed("inspect", strange)).toMatch(
+      /^cannot be compiled: UNSUPPORTED_OPERATOR .*aten\.sort\.default \(1\)/m,
+    );
+  });
+
   test("predict and compile refuse that operator", async () => {
     const [, ...rows] = modelAndRows("seed_logreg");
     const predicted = await sotto("predict", unknown, ...rows);
@@ -99,7 +110,7 @@ describe("the command itself", () => {
   test("without a verb it says what there is, and fails", async () => {
     const { code, stdout, stderr } = await sotto();
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    expect(stderr).toContain("predict [options] <model.onnx>");
+    expect(stderr).toContain("predict [options] <model>");
     expect(stderr).toMatch(/\nerror: BAD_ARGUMENT at command line: expected a verb[^\n]*\n$/);
   });
 });

@@ -137,6 +137,36 @@ describe("predict in the clear", () => {
     expect(got.crypto).not.toBeNull();
   });
 
+  test("a model trained with quantization keeps its integers with --import-qat", async () => {
+    const rows = modelAndRows("qat_mlp_w3a3");
+    const golden = readGolden("qat_mlp_w3a3", "qat");
+    const got = await predictJson(...rows, "--import-qat");
+    expect(got.inputQuantizers[0]).toMatchObject({ nBits: 3, isSigned: true, isQat: true });
+    expect(firstRows(got.quantizedInputs, golden.quantized_inputs)).toEqual(
+      golden.quantized_inputs,
+    );
+    expect(firstRows(got.quantizedOutputs, golden.quantized_outputs)).toEqual(
+      golden.quantized_outputs,
+    );
+    const bits = '{"model_inputs": 5, "model_outputs": 6}';
+    const few = await predictJson(...rows, "--import-qat", "--n-bits", bits);
+    expect(few.outputQuantizers[0]).toMatchObject({ nBits: 6 });
+    expect(few.quantizedOutputs).toEqual(got.quantizedOutputs);
+  });
+
+  test("finer choices of quantization change the integers", async () => {
+    const rows = [...modelAndRows("digits_mlp"), "--n-bits", "4"];
+    const plain = await predictJson(...rows);
+    const chosen = await predictJson(
+      ...rows,
+      "--quantization",
+      '{"per_channel_weights": true, "biasCorrection": true}',
+    );
+    expect(Array.isArray(chosen.outputQuantizers[0].scale)).toBe(true);
+    expect(chosen.inputQuantizers).toEqual(plain.inputQuantizers);
+    expect(chosen.quantizedOutputs).not.toEqual(plain.quantizedOutputs);
+  });
+
   test("integers too wide for any parameters run in the clear, without a crypto part", async () => {
     const args = [...modelAndRows("digits_mlp"), "--limit", "20", "--n-bits", "8"];
     const { code, stdout, stderr } = await sotto("predict", ...args, "--json", "-");

@@ -53,6 +53,17 @@ const CASES: readonly Case[] = [
     isExact: false,
   },
   {
+    name: "a scale per output channel",
+    model: "digits_mlp",
+    options: {
+      nBits: 4,
+      roundingThresholdBits: { nBits: 4, method: "fit" },
+      quantization: { perChannelWeights: true, biasCorrection: true },
+    },
+    rows: 2,
+    isExact: false,
+  },
+  {
     name: "quantization-aware training",
     model: "qat_mlp_w3a3",
     options: { importQat: true, roundingThresholdBits: { nBits: 5, method: "approximate" } },

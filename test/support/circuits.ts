@@ -84,7 +84,7 @@ export function lowerCircuit(
   const spec: ClientSpec = {
     parameters: choice.parameters,
     modelId: new Uint8Array(16),
-    ...clientPorts(ports, circuit, plan, bounds),
+    ...clientPorts(ports, circuit, plan, { bounds }),
     log2PError: choice.log2Bound,
     log2FailureProbability: choice.log2GlobalFailure,
   };

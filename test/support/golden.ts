@@ -65,6 +65,12 @@ export interface Golden {
   readonly metrics: { readonly accuracy?: number; readonly rmse_vs_float?: readonly number[] };
   readonly weights: readonly GoldenWeights[];
   readonly ops: readonly GoldenOp[];
+  /** Integers inside the model for the first inputs. */
+  readonly intermediates: readonly {
+    readonly op_output: string;
+    readonly inputs: readonly { readonly index: number; readonly qvalues: unknown }[];
+    readonly accumulator?: unknown;
+  }[];
   readonly compile: {
     readonly ok: boolean;
     readonly max_integer_bit_width?: number;

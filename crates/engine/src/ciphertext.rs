@@ -10,12 +10,20 @@ use crate::parameters::Parameters;
 use crate::random::{fresh_seed, mask_seed};
 use crate::tensor::Tensor;
 
-/// Payload of encrypted inputs: one seed for all masks, one body per ciphertext.
-pub(crate) fn encrypt_inputs(key: &ClientKey, plaintexts: &[&[u64]]) -> Result<Vec<u8>> {
+/// Set in the count of an input tensor that the server may read: its bodies are the plaintexts.
+const CLEAR: u32 = 1 << 31;
+
+/// Payload of encrypted inputs: one seed for all masks, one body per ciphertext; tensors whose index is in `clear` are
+/// not encrypted.
+pub(crate) fn encrypt_inputs(
+    key: &ClientKey,
+    plaintexts: &[&[u64]],
+    clear: &[usize],
+) -> Result<Vec<u8>> {
     let place = Kind::Inputs.place();
     let parameters = &key.parameters;
     let flat: Vec<u64> = plaintexts.concat();
-    if flat.is_empty() || plaintexts.iter().any(|tensor| u32::try_from(tensor.len()).is_err()) {
+    if flat.is_empty() || plaintexts.iter().any(|tensor| tensor.len() >= CLEAR as usize) {
         return Err(Error::argument(place, "expected at least one plaintext per tensor"));
     }
     let seed = fresh_seed();
@@ -34,8 +42,14 @@ pub(crate) fn encrypt_inputs(key: &ClientKey, plaintexts: &[&[u64]]) -> Result<V
     );
     let mut payload = Vec::new();
     payload.put_size(plaintexts.len());
-    for tensor in plaintexts {
-        payload.put_size(tensor.len());
+    let mut start = 0;
+    for (index, tensor) in plaintexts.iter().enumerate() {
+        let is_clear = clear.contains(&index);
+        payload.put_u32(tensor.len() as u32 | if is_clear { CLEAR } else { 0 });
+        if is_clear {
+            list.as_mut()[start..start + tensor.len()].copy_from_slice(tensor);
+        }
+        start += tensor.len();
     }
     payload.extend_from_slice(&seed);
     payload.put_u64s(list.as_ref());
@@ -50,7 +64,8 @@ pub(crate) fn read_inputs(
 ) -> Result<Vec<Tensor>> {
     let place = Kind::Inputs.place();
     let mut reader = Reader::new(payload, place);
-    let found = read_counts(&mut reader, counts.len())?;
+    let stated = read_counts(&mut reader, counts.len())?;
+    let found: Vec<usize> = stated.iter().map(|count| (count & !CLEAR) as usize).collect();
     if found != counts {
         return reader.fail(format!("expected {counts:?} ciphertexts, got {found:?}"));
     }
@@ -69,7 +84,7 @@ pub(crate) fn read_inputs(
             CiphertextModulus::new_native(),
         ),
         &SeededLweCiphertextList::from_container(
-            bodies,
+            bodies.as_slice(),
             LweSize(words),
             mask_seed(&seed),
             CiphertextModulus::new_native(),
@@ -77,11 +92,25 @@ pub(crate) fn read_inputs(
     );
     let mut start = 0;
     let mut tensors = Vec::with_capacity(counts.len());
-    for &count in counts {
-        tensors.push(all.slice(start, count, place)?);
-        start += count;
+    for (&count, &stated) in counts.iter().zip(&stated) {
+        let end = start + count;
+        tensors.push(if stated & CLEAR == 0 {
+            all.slice(start, count, place)?
+        } else {
+            trivial(&bodies[start..end], words, place)?
+        });
+        start = end;
     }
     Ok(tensors)
+}
+
+/// Ciphertexts that hide nothing: no mask, the plaintext as body.
+fn trivial(plaintexts: &[u64], words: usize, place: &'static str) -> Result<Tensor> {
+    let mut tensor = Tensor::zeros(plaintexts.len(), words, place)?;
+    for (row, &plaintext) in tensor.words_mut().chunks_exact_mut(words).zip(plaintexts) {
+        row[words - 1] = plaintext;
+    }
+    Ok(tensor)
 }
 
 /// Payload of encrypted outputs.
@@ -117,12 +146,12 @@ pub(crate) fn decrypt_outputs(key: &ClientKey, payload: &[u8]) -> Result<Vec<Vec
     Ok(phases)
 }
 
-fn read_counts(reader: &mut Reader<'_>, expected: usize) -> Result<Vec<usize>> {
+fn read_counts(reader: &mut Reader<'_>, expected: usize) -> Result<Vec<u32>> {
     let tensors = reader.size()?;
     if tensors != expected {
         return reader.fail(format!("expected {expected} tensors, got {tensors}"));
     }
-    Ok(reader.u32s(tensors)?.into_iter().map(|count| count as usize).collect())
+    reader.u32s(tensors)
 }
 
 /// Torus plaintext plus noise of one ciphertext.

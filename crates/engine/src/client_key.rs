@@ -98,7 +98,17 @@ impl ClientKey {
 
     /// Encrypts torus plaintexts, one slice per input tensor.
     pub fn encrypt(&self, model_id: &Id, plaintexts: &[&[u64]]) -> Result<Vec<u8>> {
-        let payload = ciphertext::encrypt_inputs(self, plaintexts)?;
+        self.encrypt_except(model_id, plaintexts, &[])
+    }
+
+    /// The same, but the tensors whose index is in `clear` are sent as they are, for the server to read.
+    pub fn encrypt_except(
+        &self,
+        model_id: &Id,
+        plaintexts: &[&[u64]],
+        clear: &[usize],
+    ) -> Result<Vec<u8>> {
+        let payload = ciphertext::encrypt_inputs(self, plaintexts, clear)?;
         Ok(seal(Kind::Inputs, &self.identity(*model_id), &payload))
     }
 

@@ -116,7 +116,7 @@ impl Sampler<'_> {
             sum[0] = message(sample);
         }
         let parameters = &self.key.parameters;
-        let payload = encrypt_inputs(self.key, &[&plaintexts])?;
+        let payload = encrypt_inputs(self.key, &[&plaintexts], &[])?;
         let fresh = read_inputs(&payload, parameters, &[plaintexts.len()])?;
         let indices = 0..i32::try_from(plaintexts.len())
             .map_err(|_| Error::argument("measureNoise", "too many weights"))?;

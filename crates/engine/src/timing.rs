@@ -26,7 +26,7 @@ pub fn time_raw_lookup(
     let key = ClientKey::generate(parameters, None);
     let server = ServerKey::from_bytes(&key.evaluation_keys(&control)?, parameters, &control)?;
     let keys = server.lookup_keys.as_ref().expect("internal: parameters have lookups");
-    let payload = encrypt_inputs(&key, &[&[1 << 62]])?;
+    let payload = encrypt_inputs(&key, &[&[1 << 62]], &[])?;
     let operand = read_inputs(&payload, &parameters, &[1])?.remove(0);
     let lookup = Lookup {
         operand: 0,

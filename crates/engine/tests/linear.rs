@@ -84,6 +84,36 @@ fn combinations_equal_their_definition() {
 }
 
 #[test]
+fn a_clear_tensor_travels_as_it_is_and_adds_to_an_encrypted_one() {
+    let parameters = levelled_parameters(1, 256);
+    let client = ClientKey::generate(parameters, None);
+    let sum = Linear {
+        operands: vec![0, 1],
+        groups: 1,
+        rows: 1,
+        positions: 2,
+        terms: 2,
+        weights: vec![1, 3],
+        gather: vec![0, 2, 1, 3],
+        constants: vec![],
+    };
+    let compiled = program(&parameters, &[2, 2], &[Instruction::Linear(sum)], &[2]);
+    let (secret, public) = ([1 << 50, 2 << 50], [5 << 50, 7 << 50]);
+    let model = compiled.model_id();
+    let blob = client.encrypt_except(model, &[&secret, &public], &[1]).expect("inputs");
+    let holds = |words: [u64; 2]| {
+        let bytes = [words[0].to_le_bytes(), words[1].to_le_bytes()].concat();
+        blob.windows(16).any(|window| window == bytes)
+    };
+    assert!(holds(public) && !holds(secret));
+    let outputs = execute(&compiled, None, &blob, &Control::new(1)).expect("outputs");
+    let phases = client.decrypt(model, &outputs).expect("phases").remove(0);
+    for (phase, wanted) in phases.iter().zip([16u64 << 50, 23 << 50]) {
+        assert!(distance(*phase, wanted) < TOLERANCE);
+    }
+}
+
+#[test]
 fn a_combination_that_reads_out_of_range_is_refused() {
     let parameters = levelled_parameters(1, 256);
     let sound = Linear {

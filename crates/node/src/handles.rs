@@ -82,17 +82,20 @@ impl ClientKey {
         EvaluationKeys::new(self, control).generate().map(Uint8Array::from)
     }
 
-    /// Encrypts torus plaintexts.
+    /// Encrypts torus plaintexts, but for the tensors whose index is in `clear`.
     #[napi]
     pub fn encrypt(
         &self,
         model_id: Uint8Array,
         plaintexts: Vec<BigUint64Array>,
+        clear: Option<Vec<u32>>,
     ) -> Result<Uint8Array> {
         guard(|| {
             let model_id = sixteen_bytes(&model_id, "model id")?;
             let tensors: Vec<&[u64]> = plaintexts.iter().map(|tensor| &**tensor).collect();
-            self.inner.encrypt(&model_id, &tensors)
+            let clear: Vec<usize> =
+                clear.iter().flatten().map(|&index| index as usize).collect();
+            self.inner.encrypt_except(&model_id, &tensors, &clear)
         })
         .map(Uint8Array::from)
     }

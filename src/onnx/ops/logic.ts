@@ -4,7 +4,7 @@
  */
 import { select } from "../../tensor/elementwise.ts";
 import { broadcastShapes, cast, type DType, type Tensor } from "../../tensor/tensor.ts";
-import { dtypeOf } from "../proto-tensor.ts";
+import { castTypeOf } from "../proto-tensor.ts";
 import { predicate, relation } from "./elementwise.ts";
 import { defineOperator, int, requiredInt, type Operand, type Operator } from "./operator.ts";
 
@@ -49,10 +49,10 @@ export const Cast: Operator = defineOperator({
   attributes: { to: requiredInt(), saturate: int(1) },
   elementwise: true,
   shape([x]: readonly [Operand], { to }) {
-    dtypeOf(to, "Cast");
+    castTypeOf(to, "Cast");
     return [x.shape];
   },
-  evaluate: ([x]: readonly [Tensor], { to }) => [convert(x, dtypeOf(to, "Cast"))],
+  evaluate: ([x]: readonly [Tensor], { to }) => [convert(x, castTypeOf(to, "Cast"))],
 });
 
 /** Converts to the element type of the second input. */

@@ -32,7 +32,7 @@ export function decompose(
 }
 
 const DECOMPOSITIONS: Readonly<Record<string, Decomposition>> = {
-  Dropout: (r) => r.result("Identity", r.node.inputs.slice(0, 1)),
+  Dropout: dropout,
   Einsum: einsum,
   Gemm: gemm,
   GlobalAveragePool: (r) => overSpatial(r, "ReduceMean"),
@@ -55,6 +55,14 @@ const DECOMPOSITIONS: Readonly<Record<string, Decomposition>> = {
   Sum: (r) => chain(r, "Add"),
   Upsample: upsample,
 };
+
+/** Nothing is dropped when a model is used: the mask is true everywhere. */
+function dropout(r: Replacement): void {
+  const [x] = r.node.inputs;
+  const [, mask = ""] = r.node.outputs;
+  r.result("Identity", [x]);
+  if (mask !== "") r.result("Equal", [x, x], {}, mask);
+}
 
 /** Axes from `first` to the last. */
 function axesFrom(first: number, rank: number): number[] {
@@ -209,3 +217,6 @@ function upsample(r: Replacement): void {
   };
   r.result("Resize", [x, "", factors], attributes);
 }
+
+/** Names of the operators that are written as simpler ones. */
+export const compoundOperators: readonly string[] = Object.keys(DECOMPOSITIONS);

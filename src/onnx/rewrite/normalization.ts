@@ -2,7 +2,8 @@
  * A batch normalization disappears into the weights of the linear layer before it.
  * @module
  */
-import { type Tensor, tensor } from "../../tensor/tensor.ts";
+import { add, combine, mapElements } from "../../tensor/elementwise.ts";
+import { type Tensor, allocate, reshape, scalar, tensor } from "../../tensor/tensor.ts";
 import type { GraphNode, GraphValue } from "../graph.ts";
 import type { Parts } from "./builder.ts";
 import { countReads } from "./fuse.ts";
@@ -43,30 +44,26 @@ function foldInto(
     .map((name) => constants.get(name));
   const isBiasKnown = layer.inputs.length < 3 || oldBias !== undefined;
   if (!weights || !scale || !bias || !mean || !variance || !isBiasKnown) return null;
-  const epsilon = Number(normalization.attributes["epsilon"] ?? 1e-5);
-  const factors = Float64Array.from(
-    scale.data,
-    (s, i) => s / Math.sqrt(variance.data[i] + epsilon),
-  );
+  const factors = factorsOf(scale, variance, Number(normalization.attributes["epsilon"] ?? 1e-5));
   const isRows = layer.opType === "Conv" || layer.attributes["transB"] === 1;
-  const channels = factors.length;
+  const channels = factors.data.length;
   const perChannel = weights.data.length / channels;
   const channelOf = (i: number): number => (isRows ? Math.floor(i / perChannel) : i % channels);
-  const old = (i: number): number =>
-    oldBias === undefined ? 0 : oldBias.data[oldBias.data.length === 1 ? 0 : i];
+  const spread = allocate(factors.dtype, weights.data.length);
+  for (let i = 0; i < spread.length; i++) spread[i] = factors.data[channelOf(i)];
+  const perWeight = tensor(factors.dtype, weights.shape, spread);
+  const old = oldBias ? reshape(oldBias, [oldBias.data.length]) : scalar("float32", 0);
+  const centred = combine(old, mean, (x, m) => x - m);
+  const scaled = combine(centred, factors, (x, factor) => x * factor);
   const names = ["weights", "bias"].map((part) => `${normalization.outputs[0]}/${part}`);
-  const values = [
-    tensor(
-      weights.dtype,
-      weights.shape,
-      Float64Array.from(weights.data, (w, i) => w * factors[channelOf(i)]),
-    ),
-    tensor(
-      weights.dtype,
-      [channels],
-      factors.map((factor, i) => (old(i) - mean.data[i]) * factor + bias.data[i]),
-    ),
-  ];
+  const values = [combine(weights, perWeight, (w, factor) => w * factor), add(scaled, bias)];
   names.forEach((name, i) => constants.set(name, values[i]));
   return { ...layer, inputs: [layer.inputs[0], ...names], outputs: normalization.outputs };
+}
+
+/** `scale / sqrt(variance + epsilon)` per channel, step by step in the element type, as PyTorch's exporter folds it. */
+function factorsOf(scale: Tensor, variance: Tensor, epsilon: number): Tensor {
+  const shifted = mapElements(variance, (value) => value + epsilon);
+  const deviation = mapElements(shifted, Math.sqrt);
+  return combine(scale, deviation, (s, d) => s / d);
 }

@@ -33,11 +33,14 @@ export function centredWeights(op: QuantizedOperation, weights: QuantizedArray):
     );
   }
   const { shape, data } = weights.qvalues;
-  const zero = typeof zeroPoint === "number" ? null : expand(zeroPoint, shape).data;
-  return int64(
-    shape,
-    Float64Array.from(data, (q, i) => q - (zero === null ? Number(zeroPoint) : zero[i])),
-  );
+  const centred = new Float64Array(data.length);
+  if (typeof zeroPoint === "number") {
+    for (let i = 0; i < centred.length; i++) centred[i] = data[i] - zeroPoint;
+  } else {
+    const zero = expand(zeroPoint, shape).data;
+    for (let i = 0; i < centred.length; i++) centred[i] = data[i] - zero[i];
+  }
+  return int64(shape, centred);
 }
 
 /**

@@ -239,21 +239,6 @@ function requireInner(op: QuantizedOperation, name: string): UniformQuantizer {
   throw new Error(`internal: ${op.node.name} was not measured for its ${name}`);
 }
 
-/** A power of an encrypted tensor to an encrypted tensor has no form in sums and tables. */
-const fusedOnly: OperatorRule = {
-  ...fusesAlone,
-  lower(_target, op) {
-    throw new SottoError(
-      "UNSUPPORTED_OPERATOR",
-      op.node.name,
-      `expected ${op.node.opType} with one operand that is constant, or both from one tensor, got two encrypted tensors`,
-    );
-  },
-};
-
-export const Pow: OperatorRule = fusedOnly;
-export const Mod: OperatorRule = fusedOnly;
-
 /** A comparison is a table on the difference, read in steps of the operands' common scale. */
 function comparison(opType: string): OperatorRule {
   return {

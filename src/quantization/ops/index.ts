@@ -3,30 +3,47 @@
  * @module
  */
 import { SottoError } from "../../errors.ts";
-import type { GraphNode } from "../../onnx/graph.ts";
-import { isQuantizer, operatorName } from "../../onnx/ops/index.ts";
+import type { Graph, GraphNode } from "../../onnx/graph.ts";
+import {
+  isElementwise,
+  isQuantizer,
+  operatorName,
+  supportedOperators,
+} from "../../onnx/ops/index.ts";
 import type { OperatorRule } from "../operation.ts";
 import * as binary from "./binary.ts";
 import * as convolution from "./convolution.ts";
-import { BatchNormalization, Quant, univariate } from "./elementwise.ts";
+import { BatchNormalization, Quant, elementwise } from "./elementwise.ts";
 import * as linear from "./linear.ts";
 import * as movement from "./movement.ts";
 import * as pooling from "./pooling.ts";
 import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
 
-/** Functions of one tensor, all lowered alike; their other operands are constants. */
-const UNIVARIATE =
-  "Abs Acos Acosh Asin Asinh Atan Atanh Cast Ceil Celu Clip Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish " +
-  "Identity IsInf IsNaN LeakyRelu Log Mish Neg Not PRelu Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh " +
-  "Softplus Softsign Sqrt Tan Tanh ThresholdedRelu";
+/** Rules of the operators that are not just functions of one tensor, by ONNX name, with what they cost. */
+const FAMILIES: readonly (readonly [Readonly<Record<string, unknown>>, string])[] = [
+  [linear, "no lookups by constants; two per term between encrypted tensors"],
+  [convolution, "no lookups"],
+  [resize, "no lookups"],
+  [movement, "no lookups"],
+  [reduction, "sums: no lookups; extremes: one per term; index of an extreme: three per term"],
+  [pooling, "averages: no lookups; maxima: one per term"],
+  [binary, "in a table, by constants; sums and tables between encrypted tensors"],
+];
 
 /** How each operator is lowered, by ONNX name. */
 export const operatorRules: ReadonlyMap<string, OperatorRule> = new Map<string, OperatorRule>([
-  ...UNIVARIATE.split(" ").map((name) => [name, univariate] as const),
-  ...[binary, convolution, linear, movement, pooling, reduction, resize].flatMap(rulesOf),
+  ...supportedOperators.filter(isElementwise).map((name) => [name, elementwise] as const),
+  ...FAMILIES.flatMap(([family]) => rulesOf(family)),
   ["BatchNormalization", BatchNormalization],
 ]);
+
+/** What an operator on an encrypted tensor costs; null for one that cannot be computed encrypted. */
+export function costOf(name: string): string | null {
+  if (isQuantizer(name)) return "in a table";
+  const family = FAMILIES.find(([rules]) => rulesOf(rules).some(([rule]) => rule === name));
+  return family?.[1] ?? (isElementwise(name) ? "in a table" : null);
+}
 
 /** The exported rules of a family, which are named after their operators. */
 function rulesOf(family: Readonly<Record<string, unknown>>): [string, OperatorRule][] {
@@ -37,14 +54,38 @@ function isRule(member: unknown): member is OperatorRule {
   return typeof member === "object" && member !== null && "lower" in member;
 }
 
-/** The rule of a node's operator. Throws UNSUPPORTED_OPERATOR. */
+/** The rule of a node's operator: its own, or that of functions of one tensor. Throws UNSUPPORTED_OPERATOR. */
 export function ruleOf(node: GraphNode): OperatorRule {
-  const name = operatorName(node);
-  const rule = isQuantizer(name) ? Quant : operatorRules.get(name);
+  const rule = findRule(node);
   if (rule) return rule;
-  throw new SottoError(
+  throw unsupported([node]);
+}
+
+/** Refuses a graph with all the operators that have no rule in one error; what is constant is folded and needs none. */
+export function requireRules({ nodes, constants }: Pick<Graph, "nodes" | "constants">): void {
+  const folded = new Set(constants.keys());
+  const missing = nodes.filter((node) => {
+    const names = node.inputs.filter((name) => name !== "");
+    if (names.length > 0 && names.every((name) => folded.has(name))) {
+      for (const name of node.outputs) folded.add(name);
+      return false;
+    }
+    return findRule(node) === undefined;
+  });
+  if (missing.length > 0) throw unsupported(missing);
+}
+
+function findRule(node: GraphNode): OperatorRule | undefined {
+  const name = operatorName(node);
+  if (isQuantizer(name)) return Quant;
+  return operatorRules.get(name);
+}
+
+function unsupported(nodes: readonly GraphNode[]): SottoError {
+  const names = nodes.map((node) => `${operatorName(node)} (${node.name})`);
+  return new SottoError(
     "UNSUPPORTED_OPERATOR",
-    node.name,
-    `expected one of ${[...operatorRules.keys()].join(", ")}, got ${node.opType}`,
+    nodes[0].name,
+    `expected operators that can be quantized, got ${names.join(", ")}; docs/operators.md lists those that can`,
   );
 }

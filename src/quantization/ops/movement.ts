@@ -76,9 +76,12 @@ export function lowerMove<V>(
 ): QuantizedValue<V> {
   const input = prepareInput(target, op, requireVariable(op, operands[0], "the data"));
   const constants = operands.slice(1).map((operand) => constantOf(op, operand));
-  const traced = op.node.opType === "Pad" ? withoutValue(constants) : constants;
-  const move = trace(op, [target.shapeOf(input.codes), ...traced]);
-  const fill = op.node.opType === "Pad" ? fillCode(input.quantizer, constants[1]) : 0;
+  const isPad = op.node.opType === "Pad";
+  const move = trace(op, [
+    target.shapeOf(input.codes),
+    ...(isPad ? withoutValue(constants) : constants),
+  ]);
+  const fill = fillCode(input.quantizer, isPad ? constants[1] : undefined);
   const codes = emitMove(target, op.node.name, [input.codes], move, fill);
   return codeResult(target, op, codes, input.quantizer);
 }
@@ -101,7 +104,7 @@ function withoutValue([pads, , ...axes]: readonly (Tensor | undefined)[]): (Tens
   return [pads, undefined, ...axes];
 }
 
-/** The code that stands for the padding value. */
+/** The code that stands for what an operator makes up: the padding value, or 0. */
 function fillCode(quantizer: UniformQuantizer, value: Tensor | undefined): number {
   if (value === undefined || value.data[0] === 0) return Math.trunc(scalarZeroPoint(quantizer));
   return quantizer.quant(float64([1], [value.data[0]])).data[0];
@@ -119,11 +122,15 @@ const selection: OperatorRule = { ...movement, usesModelOutputBits: false };
 export const DepthToSpace: OperatorRule = movement;
 export const Expand: OperatorRule = movement;
 export const Flatten: OperatorRule = movement;
+export const GatherElements: OperatorRule = movement;
+export const GatherND: OperatorRule = movement;
 export const Reshape: OperatorRule = movement;
 export const SpaceToDepth: OperatorRule = movement;
 export const Squeeze: OperatorRule = movement;
 export const Tile: OperatorRule = movement;
 export const Transpose: OperatorRule = movement;
+export const Trilu: OperatorRule = movement;
+export const Unfold: OperatorRule = movement;
 export const Unsqueeze: OperatorRule = movement;
 export const Gather: OperatorRule = selection;
 /** Concrete ML pads calibration data in float32, and so rounds them. */

@@ -119,7 +119,8 @@ function sumOver(divisor: (terms: number) => number): OperatorRule {
   return {
     ...unfused,
     lower(target, op, operands) {
-      const { codes, quantizer, terms, shape } = gatherLines(target, op, operands);
+      const { codes: lines, quantizer, terms, shape } = gatherLines(target, op, operands);
+      const codes = op.copiesSums ? integerTable(target, op.node.name, lines, []) : lines;
       const weights = int64([terms, 1], new Float64Array(terms).fill(1));
       const sums = target.emit({ kind: "matmul", weights }, [codes], op.node.name);
       return linearResult(target, op, reshapeTo(target, op.node.name, sums, shape), {

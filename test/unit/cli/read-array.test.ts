@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SottoError } from "../../../src/errors.ts";
 import { sizeOf, type Tensor } from "../../../src/tensor/tensor.ts";
-import { parseNpy } from "../../../src/cli/npy.ts";
+import { parseNpy } from "../../../src/tensor/npy.ts";
 import { parseArrays, parseCsv, readArray, readArrays } from "../../../src/cli/read-array.ts";
 import { NUMPY_FILES } from "./numpy-files.ts";
 

@@ -161,6 +161,10 @@ describe("constants", () => {
       [DataType.FLOAT16, [1, 0x7c], NaN, "float32"],
       [DataType.BFLOAT16, [0xc0, 0x3f], 1.5, "float32"],
       [DataType.BOOL, [2], 1, "bool"],
+      [DataType.INT4, [0x0e], -2, "int64"],
+      [DataType.UINT4, [0x0e], 14, "int64"],
+      [DataType.INT2, [0x02], -2, "int64"],
+      [DataType.UINT2, [0x03], 3, "int64"],
       [DataType.INT8, [0xfe], -2, "int64"],
       [DataType.UINT8, [0xfe], 254, "int64"],
       [DataType.INT16, [0xfe, 0xff], -2, "int64"],
@@ -238,7 +242,7 @@ describe("refusals", () => {
       node("Foo", ["b"], "y"),
     ];
     expect(() => importModel({ nodes })).toThrow(
-      "UNSUPPORTED_OPERATOR at Foo: unsupported operators: Foo (2), ai.onnx.ml.Tree (1); " +
+      "UNSUPPORTED_OPERATOR at Foo: expected supported operators, got Foo (2), ai.onnx.ml.Tree (1); " +
         `supported operators: ${supportedOperators.join(", ")}`,
     );
   });
@@ -271,7 +275,10 @@ describe("refusals", () => {
 
   test("models that are not well formed are refused", () => {
     const invalid: [RegExp, Partial<ModelSpec>][] = [
-      [/reads z before it is defined/, { nodes: [node("Relu", ["z"], "y")] }],
+      [
+        /expected names that are defined before they are read, got z/,
+        { nodes: [node("Relu", ["z"], "y")] },
+      ],
       [/y: the output is never defined/, { nodes: [] }],
       [/y: the name is defined twice/, { nodes: ["a", "b"].map(() => node("Relu", ["x"], "y")) }],
       [/expects 2 inputs, got \[x\]/, { nodes: [node("Add", ["x"], "y")] }],
@@ -287,7 +294,7 @@ describe("refusals", () => {
       ],
       [/expected a tensor, got no type/, { inputs: [{ name: "x" }] }],
       [
-        /cannot multiply \[1, 2\] by \[3, 1\]/,
+        /got \[1, 2\] and \[3, 1\]/,
         {
           nodes: [node("MatMul", ["x", "v"], "y")],
           initializers: [floats("v", [3, 1], [1, 2, 3])],

@@ -110,10 +110,11 @@ describe("one form that means different things", () => {
     };
     expect(sums(12)).toEqual([6, 6, 6, 6, 6, 6]);
     expect(sums(13)).toEqual([2, 2, 2, 2, 2, 2]);
-    const [resolved] = importModel({ opset: 12, nodes: [node("Softmax", ["x"], "y")] }).nodes;
-    expect(resolved.attributes).toEqual({ axis: 1, flattened: 1 });
-    const [newer] = importModel({ opset: 13, nodes: [node("Softmax", ["x"], "y")] }).nodes;
-    expect(newer.attributes).toEqual({ axis: -1 });
+    // The client can compute the newer one, which is over one axis; the older one is written out.
+    const typesAt = (opset: number): string[] =>
+      importModel({ opset, nodes: [node("Softmax", ["x"], "y")] }).nodes.map((n) => n.opType);
+    expect(typesAt(12)).toContain("Exp");
+    expect(typesAt(13)).toEqual(["Softmax"]);
   });
 
   test("Resize of opset 10 has its scales as second input and rounds away", () => {
@@ -220,7 +221,7 @@ describe("batch", () => {
 test("an operator is refused before the operator set that brought it", () => {
   const nodes = [node("LayerNormalization", ["x", "w"], "y")];
   const initializers = [floats("w", [3], [1, 1, 1])];
-  expect(importModel({ opset: 17, nodes, initializers }).nodes.length).toBe(1);
+  expect(importModel({ opset: 17, nodes, initializers }).nodes.length).toBeGreaterThan(1);
   expect(() => importModel({ opset: 16, nodes, initializers })).toThrow(
     /UNSUPPORTED_OPERATOR.*LayerNormalization \(1\)/,
   );

@@ -15,6 +15,7 @@ import {
   buildModel,
   floats,
   intAttribute,
+  intsAttribute,
   node,
   rawTensor,
   stringAttribute,
@@ -217,6 +218,137 @@ describe("a quantizer", () => {
     const error = errorOf(() => importQat(model, ROWS));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
+  });
+});
+
+test("a quantizer at the output gives its codes, and the client their floats", () => {
+  const model = buildModel({
+    inputs: [value("x", [1, INPUTS])],
+    outputs: [value("y", [1, OUTPUTS])],
+    nodes: [
+      node("QuantizeLinear", ["x", "sx", "zx"], "q"),
+      node("DequantizeLinear", ["q", "sx", "zx"], "xq"),
+      node("DequantizeLinear", ["w", "sw", "zw"], "wq", [intAttribute("axis", 1)]),
+      node("DequantizeLinear", ["b", "sb"], "bq", [intAttribute("axis", 0)]),
+      node("MatMul", ["xq", "wq"], "p"),
+      node("Add", ["p", "bq"], "h"),
+      node("QuantizeLinear", ["h", "sy", "zy"], "hq"),
+      node("DequantizeLinear", ["hq", "sy", "zy"], "y"),
+    ],
+    initializers: [
+      rawTensor("w", DataType.INT8, [INPUTS, OUTPUTS], [1, 2, 253, 0, 7, 249, 4, 4, 5, 255, 3, 2]),
+      rawTensor("b", DataType.INT32, [OUTPUTS], [5, 0, 0, 0, 253, 255, 255, 255, 9, 0, 0, 0]),
+      floats("sx", [], [0.125]),
+      rawTensor("zx", DataType.UINT8, [], [7]),
+      floats("sw", [OUTPUTS], [0.5, 0.25, 0.125]),
+      rawTensor("zw", DataType.INT8, [OUTPUTS], [0, 0, 0]),
+      floats("sb", [OUTPUTS], [0.0625, 0.03125, 0.015625]),
+      floats("sy", [], [0.1234567]),
+      rawTensor("zy", DataType.INT8, [], [246]),
+    ],
+  });
+  const graph = importOnnx(model);
+  expect(graph.nodes.map(({ opType }) => opType)).toEqual([
+    "Quant",
+    "Quant",
+    "Quant",
+    "Gemm",
+    "Quant",
+  ]);
+  const rows = float32([30, INPUTS], uniform(120));
+  const module = importQat(model, rows);
+  const [expected] = evaluate(graph, [rows]);
+  const codes = module.quantizedForward<Tensor>(module.quantizeInput<Tensor>(rows));
+  expect([...codes.data]).toEqual([...expected.data].map((y) => Math.round(y / 0.1234567) - 10));
+  const got = module.dequantizeOutput<Tensor>(codes);
+  expected.data.forEach((y, i) => expect(Math.abs(got.data[i] - y)).toBeLessThan(1e-6));
+  // The bias is an integer of the accumulator, per channel.
+  const shift = module.circuitFor("calibrated").values.find(({ op }) => op.kind === "shift");
+  expect(shift?.op).toMatchObject({ by: { data: Float64Array.of(5, -3, 9) } });
+});
+
+test.each([
+  ["one quantizer on an input is the client's", "sa", 4],
+  ["two that differ become tables on an input of model_inputs bits", "sb", 7],
+] as const)("%s", (_, second, bits) => {
+  const quant = (inputs: readonly string[], output: string) => ({
+    ...node("Quant", [...inputs, "zero", "bits"], output),
+    domain: "onnx.brevitas",
+  });
+  const twice = second === "sb";
+  const model = buildModel({
+    inputs: [value("x", [1, INPUTS])],
+    outputs: [value("y", [1, OUTPUTS]), value("z", [1, OUTPUTS])],
+    nodes: [
+      quant(["x", "sa"], "a"),
+      ...(twice ? [quant(["x", "sb"], "b")] : []),
+      quant(["w", "sw"], "wq"),
+      node("MatMul", ["a", "wq"], "y"),
+      node("MatMul", [twice ? "b" : "a", "wq"], "z"),
+    ],
+    initializers: [
+      floats("w", [INPUTS, OUTPUTS], WEIGHTS),
+      floats("sa", [], [0.2]),
+      floats("sb", [], [0.3]),
+      floats("sw", [], [0.1375]),
+      floats("zero", [], [0]),
+      floats("bits", [], [4]),
+    ],
+  });
+  const nBits = { model_inputs: 7, op_weights: 7, op_inputs: 7, model_outputs: 7 };
+  const module = new PostTrainingQATImporter(nBits, importOnnx(model)).quantizeModule(ROWS);
+  const { options } = module.inputs[0].quantizer;
+  expect(options.nBits).toBe(bits);
+  expect(options.isPrecomputedQat).toBe(!twice);
+  const tables = module.circuitFor("calibrated").values.filter(({ op }) => op.kind === "table");
+  expect(tables).toHaveLength(twice ? 2 : 0);
+});
+
+describe("a quantizer behind a move", () => {
+  const pot = { ...node("Quant", ["f", "s", "zero", "bits"], "fq"), domain: "onnx.brevitas" };
+  const model = buildModel({
+    inputs: [value("x", [1, 1, 2, 4])],
+    outputs: [value("y", [1, 2])],
+    nodes: [
+      node("MaxPool", ["x"], "m", [
+        intsAttribute("kernel_shape", [2, 2]),
+        intsAttribute("strides", [1, 2]),
+      ]),
+      node("Flatten", ["m"], "f"),
+      pot,
+      { ...node("Quant", ["w", "s", "zero", "bits"], "wq"), domain: "onnx.brevitas" },
+      node("MatMul", ["fq", "wq"], "y"),
+    ],
+    initializers: [
+      floats("w", [2, 2], [1, -0.5, 0.75, 0.25]),
+      floats("s", [], [0.25]),
+      floats("zero", [], [0]),
+      floats("bits", [], [4]),
+    ],
+  });
+
+  test("is moved before it, so that the client quantizes and only codes move and meet", () => {
+    const rows = float32([6, 1, 2, 4], uniform(48));
+    const graph = importOnnx(model);
+    expect(graph.nodes.map(({ opType }) => opType)).toEqual([
+      "Quant",
+      "MaxPool",
+      "Quant",
+      "Flatten",
+      "Quant",
+      "MatMul",
+    ]);
+    const module = importQat(model, rows);
+    expect(module.inputs[0].quantizer.scale).toBe(0.25);
+    const [expected] = evaluate(graph, [rows]);
+    const got = module.forward(rows);
+    expected.data.forEach((y, i) => expect(Math.abs(got.data[i] - y)).toBeLessThan(1e-6));
+    // By hand, for the first row: the largest of each pair of columns, to quarters.
+    const quarters = (columns: readonly number[]): number =>
+      Math.round(Math.max(...columns.map((at) => rows.data[at])) * 4) / 4;
+    const [a, b] = [quarters([0, 1, 4, 5]), quarters([2, 3, 6, 7])];
+    expect(got.data[0]).toBeCloseTo(a * 1 + b * 0.75, 9);
+    expect(got.data[1]).toBeCloseTo(a * -0.5 + b * 0.25, 9);
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * Reads the files of a zip archive, which is what a `.npz` is. The standard library inflates and checks the CRC-32
+ * Reads the files of a zip archive, which is what a `.npz` and a `.pt2` are. The standard library inflates and checks the CRC-32
  * that fflate leaves unchecked, so that a damaged archive is an error and not a different array.
  * Sizes in the archive are checked against the bytes that are there before anything is allocated.
  * @module
@@ -7,10 +7,11 @@
 import { crc32, inflateRawSync } from "node:zlib";
 import { SottoError } from "../errors.ts";
 
-/** One file of an archive. */
+/** One file of an archive, not yet unpacked. */
 export interface ZipEntry {
   readonly name: string;
-  readonly bytes: Uint8Array;
+  /** Unpacks the file and checks its CRC-32. Throws BAD_BYTES. */
+  readonly read: () => Uint8Array;
 }
 
 interface DirectoryEntry {
@@ -32,29 +33,32 @@ const MAX_RATIO = 1032;
 /** All files of an archive together. */
 const MAX_TOTAL = 2 ** 31;
 
-/** The files of an archive in its own order; `where` names it in errors. Throws BAD_BYTES. */
+/** The files of an archive in its own order; `where` names it in errors. Throws BAD_BYTES, as does reading a file. */
 export function readZip(bytes: Uint8Array, where: string): ZipEntry[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const damaged = (what: string) =>
     new SottoError("BAD_BYTES", where, `${what}; copy the file or save it again`);
-  try {
-    const directory = readDirectory(view, damaged);
-    let total = 0;
-    for (const entry of directory) total += entry.size;
-    if (total > MAX_TOTAL) throw damaged("the archive unpacks to more than 2 GiB");
-    return directory.map((entry) => ({
-      name: entry.name,
-      bytes: unpack(view, entry, damaged),
-    }));
-  } catch (error) {
-    if (error instanceof RangeError) throw damaged("the archive is cut off");
-    throw error;
-  }
+  const guarded = <T>(run: () => T): T => {
+    try {
+      return run();
+    } catch (error) {
+      if (error instanceof RangeError) throw damaged("the archive is cut off");
+      throw error;
+    }
+  };
+  const directory = guarded(() => readDirectory(view, damaged));
+  let total = 0;
+  for (const entry of directory) total += entry.size;
+  if (total > MAX_TOTAL) throw damaged("the archive unpacks to more than 2 GiB");
+  return directory.map((entry) => ({
+    name: entry.name,
+    read: () => guarded(() => unpack(view, entry, damaged)),
+  }));
 }
 
 function readDirectory(view: DataView, damaged: (what: string) => SottoError): DirectoryEntry[] {
   const end = findEnd(view);
-  if (end === undefined) throw damaged("expected a .npz (zip) file, no zip directory in it");
+  if (end === undefined) throw damaged("expected a zip archive, no zip directory in it");
   const count = view.getUint16(end + 10, true);
   let at = view.getUint32(end + 16, true);
   const entries: DirectoryEntry[] = [];

@@ -6,16 +6,11 @@
  * @module
  */
 import { SottoError } from "../errors.ts";
-import { int64, sizeOf, tensor, type DType, type Tensor } from "../tensor/tensor.ts";
+import { storedElements } from "./elements.ts";
+import { int64, sizeOf, tensor, type Tensor } from "./tensor.ts";
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 const MAX_AXES = 64; // numpy's own limit
-
-interface Element {
-  readonly dtype: DType;
-  readonly bytes: number;
-  readonly read: (view: DataView, offset: number, littleEndian: boolean) => number;
-}
 
 interface Header {
   readonly descr: string;
@@ -25,26 +20,16 @@ interface Header {
   readonly dataOffset: number;
 }
 
-const ELEMENTS: ReadonlyMap<string, Element> = new Map<string, Element>([
-  ["f2", { dtype: "float32", bytes: 2, read: (v, o, le) => halfToNumber(v.getUint16(o, le)) }],
-  ["f4", { dtype: "float32", bytes: 4, read: (v, o, le) => v.getFloat32(o, le) }],
-  ["f8", { dtype: "float64", bytes: 8, read: (v, o, le) => v.getFloat64(o, le) }],
-  ["i1", { dtype: "int64", bytes: 1, read: (v, o) => v.getInt8(o) }],
-  ["i2", { dtype: "int64", bytes: 2, read: (v, o, le) => v.getInt16(o, le) }],
-  ["i4", { dtype: "int64", bytes: 4, read: (v, o, le) => v.getInt32(o, le) }],
-  ["i8", { dtype: "int64", bytes: 8, read: (v, o, le) => Number(v.getBigInt64(o, le)) }],
-  ["u1", { dtype: "int64", bytes: 1, read: (v, o) => v.getUint8(o) }],
-  ["u2", { dtype: "int64", bytes: 2, read: (v, o, le) => v.getUint16(o, le) }],
-  ["u4", { dtype: "int64", bytes: 4, read: (v, o, le) => v.getUint32(o, le) }],
-  ["u8", { dtype: "int64", bytes: 8, read: (v, o, le) => Number(v.getBigUint64(o, le)) }],
-  ["b1", { dtype: "bool", bytes: 1, read: (v, o) => (v.getUint8(o) === 0 ? 0 : 1) }],
-]);
+/** True for bytes that begin as a `.npy` file does. */
+export function isNpy(bytes: Uint8Array): boolean {
+  return MAGIC.every((byte, i) => bytes[i] === byte);
+}
 
 /** Reads one array; `where` names the file in errors. Throws BAD_BYTES, BAD_DTYPE or BAD_VALUE. */
 export function parseNpy(bytes: Uint8Array, where: string): Tensor {
   const header = readHeader(bytes, where);
   const [, order, kind] = /^([<>|=]?)([a-z]\d+)$/.exec(header.descr) ?? [];
-  const element = ELEMENTS.get(kind ?? "");
+  const element = storedElements.get(kind ?? "");
   if (element === undefined || (order === "|" && element.bytes > 1)) {
     throw new SottoError(
       "BAD_DTYPE",
@@ -76,7 +61,7 @@ export function parseNpy(bytes: Uint8Array, where: string): Tensor {
 function readHeader(bytes: Uint8Array, where: string): Header {
   const damaged = (what: string) =>
     new SottoError("BAD_BYTES", where, `${what}; save the array again with numpy.save`);
-  if (!MAGIC.every((byte, i) => bytes[i] === byte)) {
+  if (!isNpy(bytes)) {
     throw damaged("expected a .npy file, its first bytes are not numpy's");
   }
   if (bytes.length < 12) throw damaged("the header is cut off");
@@ -155,14 +140,4 @@ function integers(
     }
   }
   return int64(shape, data);
-}
-
-/** IEEE 754 half precision to a number. */
-function halfToNumber(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
