@@ -1,7 +1,7 @@
 /**
  * Every model of test/fixtures, encrypted: with bits that keep its tables small, integers must equal the clear ones where
- * every table is exact, and classes must where tables round approximately. Models of more than 500 lookups are only
- * simulated, without noise. Prints one line per model and way of rounding; slow (about an hour on two cores).
+ * every table is exact, and classes must where tables round approximately. Models of more than 500 lookups, or of a
+ * minute and more, are only simulated, without noise. Prints one line per model and way of rounding; slow (about an hour on two cores).
  * Usage: node bench/fixtures.mjs [--simulate] [--rows N] [--ways exact,fit] [--matching TEXT]
  */
 import { existsSync, readdirSync } from "node:fs";
@@ -28,6 +28,8 @@ const WAYS = {
 };
 /** A model that would run longer than this on one core is tried with fewer bits first. */
 const LONG_MS = 3_000;
+/** A model that would run longer than this is only simulated. */
+const MOST_MS = 60_000;
 
 const folder = fileURLToPath(new URL("../test/fixtures/", import.meta.url));
 
@@ -119,7 +121,8 @@ async function check(fixture, way, { rows, isSimulated }) {
   const clear = list(module.quantizedForward(all));
   const simulated = list(module.circuit.simulate(all, { noise: false }));
   const same = `simulated: ${inside.length} rows, ${differences(simulated, clear)} differ`;
-  if (isSimulated || statistics.tableLookups > MOST_LOOKUPS) return `${facts} | ${same}`;
+  const isLarge = statistics.tableLookups > MOST_LOOKUPS || statistics.predictedMs > MOST_MS;
+  if (isSimulated || isLarge) return `${facts} | ${same}`;
   const few = inside.slice(0, rows);
   const keyed = performance.now();
   module.circuit.keygen();

@@ -20,7 +20,6 @@ import { rejectionOf } from "../../support/errors.ts";
 import {
   buildModel,
   floats,
-  intAttribute,
   intsAttribute,
   longs,
   node,

@@ -60,9 +60,9 @@ function clearRows(
       const { op, inputs } = value;
       if (op.kind === "extractBit") next++;
       if (op.kind !== "table") return;
-      const { grid } = placementOf(plan, valueId(index));
+      const { grid, scale } = placementOf(plan, valueId(index));
       const size = program.parameters.polynomialSize * 2 ** lookups[next++].extensionLog;
-      const coefficient = 2 ** 63 / Number(plan.scales[inputs[0]]) / size;
+      const coefficient = 2 ** 63 / Number(scale) / size;
       const { data, shape } = results[inputs[0]];
       data.forEach((x, i) => {
         const position = (x - grid.origin) / grid.step;
