@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { compileOnnxModel, readArray } from "sotto";
 
 const folder = await mkdtemp(join(tmpdir(), "sotto-example-"));
-const stages: string[] = [];
+const stages = new Set<string>();
 const calibration = await readArray("test/fixtures/act_relu/calibration.npy");
 const compiled = await compileOnnxModel("test/fixtures/act_relu/model.onnx", calibration, {
   nBits: { op_inputs: 3, op_weights: 3, model_inputs: 4, model_outputs: 5 }, // or one number
@@ -27,11 +27,11 @@ const compiled = await compileOnnxModel("test/fixtures/act_relu/model.onnx", cal
   artifacts: join(folder, "artifacts"),
   onnxFile: join(folder, "copy.onnx"),
   signal: new AbortController().signal, // abort() stops at the next stage
-  onProgress: (stage) => stages.push(stage),
+  onProgress: (stage) => void stages.add(stage), // (stage, done, total)
 });
 
-console.log("stages:", stages.join(", "));
-// > stages: quantize, passes, parameters, lower
+console.log("stages:", [...stages].join(", "));
+// > stages: import, quantize, passes, parameters, lower
 console.log("copied:", (await readdir(folder)).sort().join(" "));
 // > copied: artifacts copy.onnx
 console.log("artifacts:", (await readdir(join(folder, "artifacts"))).sort().join(" "));
