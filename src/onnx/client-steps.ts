@@ -28,7 +28,7 @@ const LAST = new Map([
 
 /** Nodes that the client computes after decryption: they give a graph output that no other node reads. */
 export function clientNodes(
-  nodes: readonly GraphNode[],
+  { nodes, shapes }: Pick<Graph, "nodes" | "shapes">,
   outputs: readonly GraphValue[],
 ): ReadonlySet<GraphNode> {
   const read = new Set(nodes.flatMap(({ inputs }) => inputs));
@@ -36,16 +36,23 @@ export function clientNodes(
   return new Set(
     nodes.filter(({ opType, domain, outputs: [name], attributes }) => {
       const isLast = (LAST as ReadonlyMap<string, string>).has(opType) && domain === "";
-      const isFlat = attributes["flattened"] === 1 && attributes["axis"] !== -1;
-      return isLast && !isFlat && isOutput.has(name) && !read.has(name) && attributes["axis"] !== 0;
+      const isFlat = attributes["flattened"] === 1;
+      const axis = axisOf(attributes, shapes.get(name)?.length ?? 0);
+      return isLast && !isFlat && isOutput.has(name) && !read.has(name) && axis !== 0;
     }),
   );
+}
+
+/** The stated axis, the last one by default, counted from the beginning. */
+function axisOf(attributes: GraphNode["attributes"], rank: number): number {
+  const stated = Number(attributes["axis"] ?? -1);
+  return stated < 0 ? stated + rank : stated;
 }
 
 /** Takes the client's steps off both ends of a graph. Throws UNSUPPORTED_OPERATOR for tokens that have another use. */
 export function splitClientSteps(graph: Graph): SplitGraph {
   const opened = takeEmbeddings(graph);
-  const last = clientNodes(opened.graph.nodes, graph.outputs);
+  const last = clientNodes(opened.graph, graph.outputs);
   const after = graph.outputs.map(({ name }) => {
     const node = [...last].find(({ outputs }) => outputs[0] === name);
     return node ? stepOf(node, graph.shapes.get(name)?.length ?? 0) : null;
@@ -59,8 +66,7 @@ export function splitClientSteps(graph: Graph): SplitGraph {
 }
 
 function stepOf({ opType, attributes }: GraphNode, rank: number): ClientStep {
-  const stated = Number(attributes["axis"] ?? -1);
-  const axis = stated < 0 ? stated + rank : stated;
+  const axis = axisOf(attributes, rank);
   return { kind: opType === "Softmax" ? "softmax" : "logSoftmax", axis };
 }
 
@@ -126,7 +132,7 @@ function productOf(
   );
 }
 
-/** Applies a step to a batch. Throws BAD_DTYPE or BAD_VALUE for tokens outside the vocabulary. */
+/** Applies a step to a batch. Throws BAD_VALUE for tokens outside the vocabulary. */
 export function applyStep(step: ClientStep | null, x: Tensor, where: string): Tensor {
   if (step === null) return x;
   if (step.kind === "oneHot") return oneHot(x, step.depth, where);

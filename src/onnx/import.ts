@@ -59,11 +59,7 @@ function checkOperators(nodes: readonly ModelNode[], opset: ReadonlyMap<string, 
     counts.set(operatorName(node), (counts.get(operatorName(node)) ?? 0) + 1);
   }
   const names = [...counts].map(([name, count]) => `${name} (${count})`);
-  // The class is the same without it, and the client can apply it to the decrypted scores.
-  const hint = names.some((name) => name.includes("Softmax"))
-    ? "; cut a last Softmax off and apply it after decryption"
-    : "";
-  const message = `expected supported operators, got ${names.join(", ")}; supported operators: ${supportedOperators.join(", ")}${hint}`;
+  const message = `expected supported operators, got ${names.join(", ")}; supported operators: ${supportedOperators.join(", ")}`;
   throw new SottoError("UNSUPPORTED_OPERATOR", unsupported[0].name, message);
 }
 

@@ -10,7 +10,7 @@ import { splitClientSteps } from "../onnx/client-steps.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode } from "../onnx/graph.ts";
 import type { Steps } from "../steps.ts";
-import { clamp } from "../tensor/elementwise.ts";
+import { clamp, mapElements } from "../tensor/elementwise.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
 import type { NBits, Rounding } from "./bits.ts";
@@ -272,7 +272,7 @@ class Walk {
   }
 }
 
-/** A branch that is not taken may overflow: what is infinite counts as the largest value that is not. */
+/** A branch that is not taken may overflow: what is infinite counts as the largest value that is not, or as 0. */
 function withinFinite(values: Tensor): Tensor {
   let lo = Infinity;
   let hi = -Infinity;
@@ -280,9 +280,8 @@ function withinFinite(values: Tensor): Tensor {
     if (value < lo && value !== -Infinity) lo = value;
     if (value > hi && value !== Infinity) hi = value;
   }
-  return lo <= hi && values.data.some((value) => Math.abs(value) === Infinity)
-    ? clamp(values, lo, hi)
-    : values;
+  if (!values.data.some((value) => Math.abs(value) === Infinity)) return values;
+  return lo <= hi ? clamp(values, lo, hi) : mapElements(values, () => 0);
 }
 
 function isFloatType({ dtype }: Tensor): boolean {

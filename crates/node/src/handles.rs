@@ -93,8 +93,7 @@ impl ClientKey {
         guard(|| {
             let model_id = sixteen_bytes(&model_id, "model id")?;
             let tensors: Vec<&[u64]> = plaintexts.iter().map(|tensor| &**tensor).collect();
-            let clear: Vec<usize> =
-                clear.iter().flatten().map(|&index| index as usize).collect();
+            let clear: Vec<usize> = clear.iter().flatten().map(|&index| index as usize).collect();
             self.inner.encrypt_except(&model_id, &tensors, &clear)
         })
         .map(Uint8Array::from)

@@ -24,8 +24,12 @@ function alongAxis(name: string, replace: (lane: Float64Array) => Float64Array):
       const matrix = [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis))];
       return [reshape(mapLanes(reshape(x, matrix), 1, replace), x.shape)];
     },
-    resolve(_, { axis }, { opset }) {
-      return opset < 13 ? { axis: axis ?? 1, flattened: 1 } : { axis: axis ?? -1 };
+    resolve([x]: readonly [Operand], { axis, flattened }, { opset }) {
+      const isOld = opset < 13 || flattened === 1;
+      const stated = axis ?? (isOld ? 1 : -1);
+      // All axes from the last one on are the last one.
+      const isLast = wrapAxis(name, stated, x.shape.length) === x.shape.length - 1;
+      return isOld && !isLast ? { axis: stated, flattened: 1 } : { axis: stated };
     },
   });
 }

@@ -109,6 +109,10 @@ function softmax(r: Replacement, kind: "Softmax" | "LogSoftmax"): void {
   const rank = r.shape(0).length;
   const stated = number(r.node, "axis", -1);
   const axis = stated < 0 ? stated + rank : stated;
+  if (axis === 0) {
+    const message = `expected ${kind} along an axis after the batch, got axis 0, which mixes rows`;
+    throw new SottoError("UNSUPPORTED_OPERATOR", r.node.name, message);
+  }
   const axes = number(r.node, "flattened", 0) ? axesFrom(axis, rank) : [axis];
   const powers = r.add("Exp", [x]);
   const sum = r.add("ReduceSum", [powers], { axes, keepdims: 1 });
@@ -138,7 +142,12 @@ function layerNormalization(r: Replacement): void {
   const stated = number(r.node, "axis", -1);
   const axes = axesFrom(stated < 0 ? stated + rank : stated, rank);
   const normal = normalized(r, r.node.inputs[0], axes, number(r.node, "epsilon", 1e-5));
-  scaled(r, normal, r.value(1), r.known(2));
+  if (r.node.outputs.length > 1) {
+    const message =
+      "expected LayerNormalization without its moments as outputs, got a model that reads them";
+    throw new SottoError("UNSUPPORTED_OPERATOR", r.node.name, message);
+  }
+  scaled(r, normal, r.value(1), r.node.inputs[2] ? r.value(2) : undefined);
 }
 
 /** A number per channel, in a shape that broadcasts along axis 1. */

@@ -49,6 +49,14 @@ function parse(r: Replacement): { operands: Labelled[]; result: string[] } {
       `expected an Einsum of one or two operands, each label once in an operand, got "${equation}"; write it as products and transposes`,
     );
   }
+  const rows = terms.filter((_, i) => !r.isFixed(i)).map(([first]) => first);
+  if (rows.some((first) => first !== result[0])) {
+    throw new SottoError(
+      "UNSUPPORTED_OPERATOR",
+      r.node.name,
+      `expected the batch, the first label of every operand, to be the first of the result, got "${equation}"`,
+    );
+  }
   const operands = terms.map((labels, i) => {
     const shape = r.shape(i);
     return {

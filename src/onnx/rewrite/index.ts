@@ -20,7 +20,7 @@ type Rewriting = (parts: Parts, frame: Frame) => Parts;
 const REWRITINGS: readonly Rewriting[] = [
   joinQuantizeDequantize, // three nodes that say in pieces what a quantizer is become one
   (parts, { outputs }) => quantizeBeforeMoves(parts, outputs), // codes move, not floats
-  (parts, frame) => decompose(parts, clientNodes(parts.nodes, frame.outputs)), // compound operators become simple ones
+  (parts, frame) => decompose(parts, clientNodes(parts, frame.outputs)), // compound operators become simple ones
   (parts, { outputs }) => foldBatchNormalization(parts, outputs), // normalization becomes weights of the layer before it
   (parts, { outputs }) => ({ ...parts, nodes: fuseMatMulAdd(parts.nodes, outputs, parts) }), // one linear layer, one node
 ];

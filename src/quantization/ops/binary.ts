@@ -5,7 +5,7 @@
  */
 import type { Target } from "../../circuit/builder.ts";
 import { SottoError } from "../../errors.ts";
-import { mapElements } from "../../tensor/elementwise.ts";
+import { clamp, mapElements } from "../../tensor/elementwise.ts";
 import { roundHalfEven } from "../../tensor/codes.ts";
 import { type Tensor, int64 } from "../../tensor/tensor.ts";
 import type { NBits } from "../bits.ts";
@@ -337,7 +337,8 @@ function branchAt<V>(
   scale: number,
 ): Branch<V> {
   if (operand?.constant) {
-    const { values } = operand.constant;
+    const { rmin = 0, rmax = 0 } = op.calibrated.outputQuantizer.stats ?? {};
+    const values = clamp(operand.constant.values, Math.min(rmin, 0), Math.max(rmax, 0));
     const codes = Float64Array.from(values.data, (x) => roundHalfEven(x / scale) + 0);
     return { codes: null, constant: int64(values.shape, codes) };
   }

@@ -101,10 +101,11 @@ export const ConvTranspose: OperatorRule = {
     const [channels] = weights.shape;
     const shape = target.shapeOf(input.codes);
     const spatial = shape.length - 2;
-    const zeroPoint = Math.trunc(scalarZeroPoint(input.quantizer));
+    const zeroPoint = scalarZeroPoint(input.quantizer);
+    const padValue = Math.trunc(zeroPoint);
     const { pads, strides, dilations, group } = convGeometry(op.node.attributes, spatial);
     const kernel = weights.shape.slice(2);
-    const image = spreadOut(target, name, input.codes, strides, zeroPoint);
+    const image = spreadOut(target, name, input.codes, strides, padValue);
     const [result] = evaluateNode(op.node, [
       zeros(shape),
       ...operands.slice(1).map((operand) => operand?.constant?.values),
@@ -121,7 +122,7 @@ export const ConvTranspose: OperatorRule = {
     const terms = weights.data.length / channels;
     return finish(target, op, {
       value: target.emit(
-        { kind: "conv", weights, geometry: cropped.geometry, padValue: zeroPoint },
+        { kind: "conv", weights, geometry: cropped.geometry, padValue },
         [cropped.image],
         name,
       ),

@@ -6,6 +6,7 @@
 import type { Target } from "../../circuit/builder.ts";
 import { SottoError } from "../../errors.ts";
 import { evaluateNode } from "../../onnx/evaluate.ts";
+import { roundHalfEven } from "../../tensor/codes.ts";
 import { type Tensor, cast, float64, int64, sizeOf } from "../../tensor/tensor.ts";
 import {
   type Operand,
@@ -31,25 +32,41 @@ interface Move {
 /** Runs the float operator on numbered elements; those that it makes up are 0 and get index -1. */
 function trace(
   { node }: QuantizedOperation,
-  shapes: readonly (readonly number[] | Tensor | undefined)[],
+  operands: readonly (readonly number[] | Tensor | undefined)[],
 ): Move {
-  let next = 1;
-  const inputs = shapes.map((shape) => {
-    if (shape === undefined || "dtype" in shape) return shape;
-    const row = [1, ...shape.slice(1)];
-    const numbers = indexRange(sizeOf(row)).map((i) => i + next);
-    next += numbers.length;
-    return float64(row, numbers);
-  });
-  const [{ shape, data }] = evaluateNode(node, inputs);
-  if (shape[0] !== 1) {
+  const numbered = (rows: number): (Tensor | undefined)[] => {
+    let next = 1;
+    return operands.map((operand) => {
+      if (operand === undefined || "dtype" in operand) return operand;
+      const shape = [rows, ...operand.slice(1)];
+      const numbers = indexRange(sizeOf(shape)).map((i) => i + next);
+      next += numbers.length;
+      return float64(shape, numbers);
+    });
+  };
+  const [{ shape, data }] = evaluateNode(node, numbered(1));
+  const variables = operands.filter((operand) => operand && !("dtype" in operand)).length;
+  // What several operands give is joined row by row; constants among them have one row.
+  if (shape[0] !== 1 || (variables === 1 && operands[0] && mixesRows(node, numbered(2), shape))) {
     throw new SottoError(
       "UNSUPPORTED_OPERATOR",
       node.name,
-      `expected ${node.opType} to keep rows apart, got ${shape[0]} rows of one; move other axes only`,
+      `expected ${node.opType} to keep the rows of a batch apart; move other axes only`,
     );
   }
   return { shape, indices: Int32Array.from(data, (number) => number - 1) };
+}
+
+/** Whether two rows do not come out as two rows, each of its own elements. */
+function mixesRows(
+  node: QuantizedOperation["node"],
+  inputs: readonly (Tensor | undefined)[],
+  row: readonly number[],
+): boolean {
+  const half = (inputs[0]?.data.length ?? 0) / 2;
+  const [{ shape, data }] = evaluateNode(node, inputs);
+  const size = sizeOf(row);
+  return shape[0] !== 2 || data.some((number, i) => number !== 0 && number <= half !== i < size);
 }
 
 /** Moves elements; a move that changes nothing but the shape is a reshape. */
@@ -77,13 +94,24 @@ export function lowerMove<V>(
   const input = prepareInput(target, op, requireVariable(op, operands[0], "the data"));
   const constants = operands.slice(1).map((operand) => constantOf(op, operand));
   const isPad = op.node.opType === "Pad";
-  const move = trace(op, [
+  const move = trace(isPad ? withZeroValue(op) : op, [
     target.shapeOf(input.codes),
     ...(isPad ? withoutValue(constants) : constants),
   ]);
-  const fill = fillCode(input.quantizer, isPad ? constants[1] : undefined);
+  const fill = fillCode(op, input.quantizer, isPad ? paddingValue(op, constants[1]) : 0);
   const codes = emitMove(target, op.node.name, [input.codes], move, fill);
   return codeResult(target, op, codes, input.quantizer);
+}
+
+/** The padding value, an input or an attribute of older opsets. */
+function paddingValue({ node }: QuantizedOperation, value: Tensor | undefined): number {
+  return value?.data[0] ?? Number(node.attributes["value"] ?? 0);
+}
+
+/** The same Pad that makes up zeros, to trace elements with. */
+function withZeroValue(op: QuantizedOperation): QuantizedOperation {
+  const { value: _, ...attributes } = op.node.attributes;
+  return { ...op, node: { ...op.node, attributes } };
 }
 
 function constantOf<V>(
@@ -104,10 +132,19 @@ function withoutValue([pads, , ...axes]: readonly (Tensor | undefined)[]): (Tens
   return [pads, undefined, ...axes];
 }
 
-/** The code that stands for what an operator makes up: the padding value, or 0. */
-function fillCode(quantizer: UniformQuantizer, value: Tensor | undefined): number {
-  if (value === undefined || value.data[0] === 0) return Math.trunc(scalarZeroPoint(quantizer));
-  return quantizer.quant(float64([1], [value.data[0]])).data[0];
+/** The code of a value that an operator makes up. Throws UNSUPPORTED_OPERATOR for one outside the input's range. */
+function fillCode(op: QuantizedOperation, quantizer: UniformQuantizer, value: number): number {
+  if (value === 0) return Math.trunc(scalarZeroPoint(quantizer));
+  const scale = quantizer.tensorScale(op.node.name);
+  const code = roundHalfEven(value / scale + scalarZeroPoint(quantizer));
+  const [lowest, highest] = quantizer.codeRange;
+  if (code >= lowest && code <= highest) return code;
+  const [lo, hi] = [lowest, highest].map((end) => scale * (end - scalarZeroPoint(quantizer)));
+  throw new SottoError(
+    "UNSUPPORTED_OPERATOR",
+    op.node.name,
+    `expected a padding value from ${lo} to ${hi}, the range of the calibrated input, got ${value}; pad with 0, or widen the calibration rows`,
+  );
 }
 
 const movement: OperatorRule = {

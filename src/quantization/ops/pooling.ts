@@ -78,7 +78,7 @@ export const AveragePool: OperatorRule = {
     );
     const scale = input.quantizer.tensorScale(name);
     const weights = reciprocals(op, shape, { kernel, ...geometry });
-    if (op.isGraphOutput && weights.data.length === 1 && !isReferences(op, shape, geometry.pads)) {
+    if (op.isGraphOutput && weights.data.length === 1 && !isReferences(op, shape)) {
       const parameters = { scale: scale * weights.data[0], zeroPoint: taps * zeroPoint, offset: 0 };
       return codeResult(target, op, sum, accumulatorQuantizer(op, parameters));
     }
@@ -96,8 +96,8 @@ export const AveragePool: OperatorRule = {
 function isReferences(
   { node: { attributes } }: QuantizedOperation,
   shape: readonly number[],
-  pads: readonly number[],
 ): boolean {
+  const pads = listOf(attributes, "pads") ?? [0, 0, 0, 0];
   const isEven = pads.slice(0, 2).every((size, axis) => size === pads[axis + 2]);
   const counts = attributes["count_include_pad"] === 1 || pads.every((size) => size === 0);
   return shape.length === 4 && counts && isEven;

@@ -183,15 +183,22 @@ function swapLastAxes<V>(target: Target<V>, name: string, codes: V): V {
   });
 }
 
-/** The matrix of a linear operator over all axes but the first two, asked of the float operator on unit vectors. */
+/**
+ * The matrix of a linear operator over all axes but the first two, asked of the float operator on unit vectors: one row
+ * each, in the first of as many channels as the tensor has.
+ */
 export function matrixOf(
   op: QuantizedOperation,
-  spatial: readonly number[],
+  [channels, ...spatial]: readonly number[],
   constants: readonly (Tensor | undefined)[],
 ): Tensor<"float64"> {
   const size = sizeOf(spatial);
-  const unit = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) unit[i * size + i] = 1;
-  const [{ data }] = evaluateNode(op.node, [float64([1, size, ...spatial], unit), ...constants]);
-  return float64([size, data.length / size], Float64Array.from(data));
+  const rows = Array.from({ length: size }, (_, i) => {
+    const unit = new Float64Array(channels * size);
+    unit[i] = 1;
+    const image = float64([1, channels, ...spatial], unit);
+    const [{ data }] = evaluateNode(op.node, [image, ...constants]);
+    return data.subarray(0, data.length / channels);
+  });
+  return float64([size, rows[0].length], Float64Array.from(rows.flatMap((row) => [...row])));
 }

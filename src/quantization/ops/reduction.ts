@@ -61,6 +61,16 @@ function reducedAxes<V>(
   return listed.map((axis) => (axis < 0 ? axis + rank : axis));
 }
 
+/** Throws UNSUPPORTED_OPERATOR for a reduction over the rows of a batch. */
+function refuseBatch({ node }: QuantizedOperation, axes: readonly number[]): void {
+  if (!axes.includes(0)) return;
+  throw new SottoError(
+    "UNSUPPORTED_OPERATOR",
+    node.name,
+    `expected ${node.opType} along axes from 1 on, got axis 0, which keeps the rows of a batch apart`,
+  );
+}
+
 /** Lays the terms of each result side by side. */
 function gatherLines<V>(
   target: Target<V>,
@@ -70,13 +80,7 @@ function gatherLines<V>(
   const input = prepareInput(target, op, requireVariable(op, operands[0], "the data"));
   const shape = [1, ...target.shapeOf(input.codes).slice(1)];
   const axes = reducedAxes(op, operands[1], shape.length);
-  if (axes.includes(0)) {
-    throw new SottoError(
-      "UNSUPPORTED_OPERATOR",
-      op.node.name,
-      `expected ${op.node.opType} along axes from 1 on, got axis 0, which keeps the rows of a batch apart`,
-    );
-  }
+  refuseBatch(op, axes);
   const kept = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
   const moved = transpose(float64(shape, indexRange(sizeOf(shape))), [...kept, ...axes]);
   const terms = sizeOf(axes.map((axis) => shape[axis]));
@@ -214,6 +218,7 @@ export const CumSum: OperatorRule = {
     const shape = [1, ...target.shapeOf(input.codes).slice(1)];
     const stated = operands[1]?.constant?.values.data[0] ?? 0;
     const axis = stated < 0 ? stated + shape.length : stated;
+    refuseBatch(op, [axis]);
     const size = shape[axis];
     const [triangle] = evaluateNode(op.node, [identityMatrix(size), int64([], [1])]);
     const order = [...shape.keys()].filter((i) => i !== axis).concat(axis);

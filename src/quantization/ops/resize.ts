@@ -2,6 +2,7 @@
  * Resize: a move of codes, or a product with the matrix of the interpolation.
  * @module
  */
+import { SottoError } from "../../errors.ts";
 import { evaluateNode } from "../../onnx/evaluate.ts";
 import { float64, sizeOf } from "../../tensor/tensor.ts";
 import { quantizeConstant } from "../array.ts";
@@ -14,13 +15,22 @@ import { matrixOf } from "./product.ts";
 export const Resize: OperatorRule = {
   ...linear,
   lower(target, op, operands) {
+    const { extrapolation_value: value = 0 } = op.node.attributes;
+    const isCropped = op.node.attributes["coordinate_transformation_mode"] === "tf_crop_and_resize";
+    if (isCropped && value !== 0) {
+      throw new SottoError(
+        "UNSUPPORTED_OPERATOR",
+        op.node.name,
+        `expected extrapolation_value = 0 of Resize on encrypted values, got ${JSON.stringify(value)}`,
+      );
+    }
     if ((op.node.attributes["mode"] ?? "nearest") === "nearest")
       return lowerMove(target, op, operands);
     const { name } = op.node;
     const input = prepareInput(target, op, requireVariable(op, operands[0], "the image"));
     const [, channels, ...spatial] = target.shapeOf(input.codes);
     const constants = operands.slice(1).map((operand) => operand?.constant?.values);
-    const matrix = matrixOf(op, spatial, constants);
+    const matrix = matrixOf(op, [channels, ...spatial], constants);
     const quantized = quantizeConstant(op.weightBits, matrix);
     const weights = centredWeights(op, quantized);
     const pixels = sizeOf(spatial);
