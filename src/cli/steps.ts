@@ -53,6 +53,11 @@ export async function encrypt(options: EncryptOptions): Promise<void> {
     const message = `expected a row from 0 to ${(codes[0]?.shape[0] ?? 0) - 1}, got ${options.row}`;
     throw new SottoError("BAD_ARGUMENT", "--row", message);
   }
+  const clear = client.spec.inputs.filter(({ isEncrypted }) => !isEncrypted);
+  if (clear.length > 0) {
+    const names = clear.map(({ name }) => name).join(", ");
+    process.stderr.write(`note: the client spec declares ${names} clear: the server will see it\n`);
+  }
   await writeBytes(options.output, client.encrypt(row));
 }
 

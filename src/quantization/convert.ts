@@ -10,7 +10,7 @@ import { splitClientSteps } from "../onnx/client-steps.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode } from "../onnx/graph.ts";
 import type { Steps } from "../steps.ts";
-import { clamp, mapElements } from "../tensor/elementwise.ts";
+import { clamp, combine, mapElements } from "../tensor/elementwise.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
 import type { NBits, Rounding } from "./bits.ts";
@@ -214,8 +214,9 @@ class Walk {
     const result = lowerNode(target, draft, operands, trimmed);
     const moved = operands.findIndex((operand) => operand?.value?.quantizer === result.quantizer);
     if (moved >= 0) this.#movedFrom.set(output, node.inputs[moved]);
+    const passed = this.#method.passOn(result, trimmed);
     this.#flows.set(output, {
-      data: this.#method.passOn(result, trimmed),
+      data: isFused ? withMasked(passed, raw) : passed,
       quantizer: result.quantizer,
     });
     this.#producers.set(output, isFused ? integerProducers : new Set([output]));
@@ -253,7 +254,7 @@ class Walk {
     const constant = this.#constants.get(name);
     if (constant) return { constant, value: null };
     const { data, quantizer } = this.#flow(name);
-    const stats = this.#method.range(data);
+    const stats = this.#method.range(withinFinite(data));
     const { rmin, rmax } = stats;
     const options = optionsFor({ inputOptions, signsPerInput: this.#method.signsPerInput }, stats);
     const own = quantizer ?? new UniformQuantizer({ ...options, rmin, rmax }, stats);
@@ -282,6 +283,12 @@ function withinFinite(values: Tensor): Tensor {
   }
   if (!values.data.some((value) => Math.abs(value) === Infinity)) return values;
   return lo <= hi ? clamp(values, lo, hi) : mapElements(values, () => 0);
+}
+
+/** Minus infinity goes through a table as it is: what a mask takes out must stay out for the functions behind it. */
+function withMasked(values: Tensor, raw: Tensor): Tensor {
+  if (!raw.data.includes(-Infinity)) return values;
+  return combine(values, raw, (value, x) => (x === -Infinity ? x : value));
 }
 
 function isFloatType({ dtype }: Tensor): boolean {

@@ -26,6 +26,7 @@ import { UniformQuantizer, measureStats } from "../quantizer.ts";
 import {
   type Coded,
   atScale,
+  boundedFloats,
   centred,
   constant,
   floatOp,
@@ -111,8 +112,10 @@ function bothAt<V>(
   operands: Operands<V>,
   scale: number,
 ): readonly [V, V] {
-  const at = (i: number): V =>
-    atScale(target, op.node.name, requireVariable(op, operands[i], "each operand").floats, scale);
+  const at = (i: number): V => {
+    const value = requireVariable(op, operands[i], "each operand");
+    return atScale(target, op.node.name, boundedFloats(target, op, value), scale);
+  };
   return [at(0), at(1)];
 }
 
@@ -342,7 +345,7 @@ function branchAt<V>(
     const codes = Float64Array.from(values.data, (x) => roundHalfEven(x / scale) + 0);
     return { codes: null, constant: int64(values.shape, codes) };
   }
-  const { floats } = requireVariable(op, operand, "a branch");
+  const floats = boundedFloats(target, op, requireVariable(op, operand, "a branch"));
   return { codes: atScale(target, op.node.name, floats, scale), constant: null };
 }
 

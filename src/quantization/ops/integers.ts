@@ -13,7 +13,7 @@ import {
   scalar,
   sizeOf,
 } from "../../tensor/tensor.ts";
-import type { QuantizedOperation } from "../operation.ts";
+import type { QuantizedOperation, QuantizedValue } from "../operation.ts";
 import type { UniformQuantizer } from "../quantizer.ts";
 
 /** Integers with the quantizer that reads them. */
@@ -52,6 +52,19 @@ export function rescale<V>(
 export function atScale<V>(target: Target<V>, name: string, floats: V, scale: number): V {
   const map = { scale, zeroPoint: 0, codeRange: [0, 0], noClipping: true } as const;
   return target.emit({ kind: "quantize", map }, [floats], name);
+}
+
+/** A value's floats within three times its calibrated range, so that infinities and strays have integers too. */
+export function boundedFloats<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  { floats, quantizer }: QuantizedValue<V>,
+): V {
+  if (quantizer.stats === null) return floats;
+  const { rmin, rmax } = quantizer.stats;
+  const span = rmax - rmin;
+  const clip = floatOp("Clip", [null, constant(rmin - span), constant(rmax + span)]);
+  return target.emit(clip, [floats], op.node.name);
 }
 
 /** A table from integers to integers, given as float operations on the integer itself. */
