@@ -4,12 +4,14 @@
  */
 import { SottoError } from "../errors.ts";
 import { importGraph, readOperators } from "../import.ts";
+import { splitClientSteps } from "../onnx/client-steps.ts";
 import { findOperator, operatorName } from "../onnx/ops/index.ts";
+import { requireRules } from "../quantization/ops/index.ts";
 import type { InspectOptions } from "./options.ts";
 import { readBytes } from "./read-array.ts";
 import { table, wantsColor } from "./terminal.ts";
 
-/** Prints tables; where an operator is not supported, the importer's reason in place of the shapes. */
+/** Prints tables; where an operator is not supported, the reason, in place of the shapes or below them. */
 export async function inspect({ model: path }: InspectOptions): Promise<void> {
   const bytes = await readBytes(path);
   const model = unlessUnsupported(() => readOperators(bytes));
@@ -48,6 +50,8 @@ export async function inspect({ model: path }: InspectOptions): Promise<void> {
     ...graph.outputs.map(({ name, dtype, shape }) => ["output", name, `${dtype} ${size(shape)}`]),
   ];
   process.stdout.write(`${table(["", "value", "shape of one row"], rows, { color })}\n`);
+  const refusal = unlessUnsupported(() => requireRules(splitClientSteps(graph).graph));
+  if (refusal) process.stdout.write(`cannot be compiled: ${refusal.message}\n`);
 }
 
 /** A result, or why an operator is not supported: for `inspect` that is an answer, not a failure. */

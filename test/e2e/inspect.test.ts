@@ -61,6 +61,18 @@ describe("inspect", () => {
     );
   });
 
+  test("says so of an operator that works on constants only", async () => {
+    const path = join(folder, "constants-only.onnx");
+    const bytes = buildModel({
+      inputs: [value("x", ["N", 3])],
+      outputs: [value("y", ["N", 3])],
+      nodes: [node("Hardmax", ["x"], "y")],
+    });
+    writeFileSync(path, bytes);
+    const refusal = /^cannot be compiled: UNSUPPORTED_OPERATOR .*Hardmax/m;
+    expect(await succeed("inspect", path)).toMatch(refusal);
+  });
+
   test("predict and compile refuse that operator", async () => {
     const [, ...rows] = modelAndRows("seed_logreg");
     const predicted = await sotto("predict", unknown, ...rows);
