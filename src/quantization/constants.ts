@@ -7,21 +7,12 @@ import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode } from "../onnx/graph.ts";
 import type { PerChannel } from "../tensor/codes.ts";
 import { expand } from "../tensor/strided.ts";
+import { codeMoves } from "../onnx/rewrite/quant-order.ts";
 import { type Tensor, float64, sizeOf, strides } from "../tensor/tensor.ts";
 import { QuantizedArray } from "./array.ts";
 import type { ConstantOperand } from "./operation.ts";
 import { ruleOf } from "./ops/index.ts";
 import { isQuantNode, quantizeByNode } from "./quant-node.ts";
-
-/** Operators that move elements without changing them: codes can follow. */
-const MOVEMENTS: ReadonlySet<string> = new Set([
-  "Flatten",
-  "Identity",
-  "Reshape",
-  "Squeeze",
-  "Transpose",
-  "Unsqueeze",
-]);
 
 /** The result of a node whose operands are all constants. Codes that a Quant node made follow through movements. */
 export function foldConstant(
@@ -39,7 +30,7 @@ export function foldConstant(
   const move = (x: Tensor): Tensor => evaluateNode(node, [x, ...operands.slice(1)])[0];
   const values = move(first);
   const source = constants.get(node.inputs[0])?.quantized;
-  if (!source?.quantizer.options.isPrecomputedQat || !MOVEMENTS.has(node.opType)) {
+  if (!source?.quantizer.options.isPrecomputedQat || !codeMoves.has(node.opType)) {
     return quantize(values);
   }
   const { options, scale, zeroPoint, offset } = source.quantizer;

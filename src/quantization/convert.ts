@@ -170,13 +170,6 @@ class Walk {
       names.flatMap((name) => [...(this.#producers.get(name) ?? [])]),
     );
     const isFused = rule.canFuse(integerProducers.size);
-    if (isFused && integerProducers.size > 1) {
-      throw new SottoError(
-        "UNSUPPORTED_OPERATOR",
-        node.name,
-        `expected ${node.opType} of one tensor and constants, got tensors computed from ${integerProducers.size} different ones; write it with Where, Min, Max or Mul`,
-      );
-    }
     const inputOptions = this.#method.inputOptions(
       rule.usesModelOutputBits ? nBits.model_outputs : nBits.op_inputs,
       names.flatMap((name) => this.#flows.get(name)?.data ?? []),

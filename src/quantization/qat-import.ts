@@ -83,9 +83,7 @@ function requireQuantizedOperands({ module, movedFrom }: Conversion): void {
     const bare = operands.filter((name) => !quantized.has(name));
     missing.push(...bare.map((name) => `${name} (read by ${op.node.opType} ${op.node.name})`));
     const source = movedFrom.get(output);
-    const isQuantized =
-      source === undefined ? op.inputOptions.isPrecomputedQat : quantized.has(source);
-    if (isQuantized) quantized.add(output);
+    if (source !== undefined && quantized.has(source)) quantized.add(output);
   }
   if (missing.length === 0) return;
   throw new SottoError(

@@ -7,11 +7,9 @@
 import { SottoError } from "../../errors.ts";
 import { type Shape, type Tensor, cast, scalar, tensor } from "../../tensor/tensor.ts";
 import { evaluateNode } from "../evaluate.ts";
-import type { Graph, GraphNode } from "../graph.ts";
+import type { GraphNode } from "../graph.ts";
 import { type CodeRange, alongAxis, codeRangeOf, saturationOf } from "../ops/quantization.ts";
-
-/** The part of a graph that the rewriting reads and extends. */
-type Parts = Pick<Graph, "constants" | "nodes" | "shapes">;
+import type { Parts } from "./builder.ts";
 
 /** Codes above this do not survive a division by their scale in float32. */
 const MOST_IN_FLOAT32 = 2 ** 20;

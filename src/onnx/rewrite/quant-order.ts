@@ -9,8 +9,10 @@ import { sizeOf } from "../../tensor/tensor.ts";
 import type { GraphNode, GraphValue } from "../graph.ts";
 import { isQuantizer, operatorName } from "../ops/index.ts";
 import type { Parts } from "./builder.ts";
+import { countReads } from "./fuse.ts";
 
-const MOVES: ReadonlySet<string> = new Set([
+/** Operators that move elements without changing them: codes can follow. */
+export const codeMoves: ReadonlySet<string> = new Set([
   "Flatten",
   "Identity",
   "Reshape",
@@ -32,9 +34,7 @@ function exchangeOne(
   { nodes, constants }: Parts,
   outputs: readonly GraphValue[],
 ): GraphNode[] | null {
-  const reads = new Map<string, number>();
-  const names = [...nodes.flatMap(({ inputs }) => inputs), ...outputs.map(({ name }) => name)];
-  for (const name of names) reads.set(name, (reads.get(name) ?? 0) + 1);
+  const reads = countReads(nodes, outputs);
   for (const quant of nodes) {
     if (!isQuantizer(operatorName(quant))) continue;
     const [input, ...parameters] = quant.inputs;
@@ -46,7 +46,8 @@ function exchangeOne(
     const isQuantized = nodes.some(
       (node) => node.outputs[0] === source && isQuantizer(operatorName(node)),
     );
-    if (!(isPool ? !isQuantized : MOVES.has(operatorName(move))) || constants.has(source)) continue;
+    if (!(isPool ? !isQuantized : codeMoves.has(operatorName(move))) || constants.has(source))
+      continue;
     const [output] = quant.outputs;
     const between = `${output}/before_${move.opType}`;
     const before = { ...quant, inputs: [source, ...parameters], outputs: [between] };

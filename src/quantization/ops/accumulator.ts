@@ -185,8 +185,8 @@ export function zeroPointOf(
   );
 }
 
-/** Linear operators are never part of a table. */
-export const linear = { canFuse: (): boolean => false, usesModelOutputBits: false } as const;
+/** Operators that combine elements are never part of a table. */
+export const unfused = { canFuse: (): boolean => false, usesModelOutputBits: false } as const;
 
 /** Float64, but where there is padding the image is rounded to float32 first: Concrete ML pads in an array of that type. */
 export function paddedInFloat32(

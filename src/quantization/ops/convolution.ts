@@ -11,6 +11,7 @@ import {
   type Operand,
   type OperatorRule,
   type QuantizedOperation,
+  type QuantizedValue,
   prepareInput,
   requireConstant,
   requireVariable,
@@ -19,10 +20,12 @@ import {
   accumulatorScale,
   centredWeights,
   finish,
-  linear,
+  unfused,
   paddedInFloat32,
   zeroPointOf,
 } from "./accumulator.ts";
+import type { QuantizedArray } from "../array.ts";
+import type { UniformQuantizer } from "../quantizer.ts";
 import { scalarZeroPoint } from "./integers.ts";
 import { emitMove } from "./movement.ts";
 
@@ -42,40 +45,57 @@ export function convGeometry(attributes: Attributes, spatial: number): ConvGeome
 }
 
 export const Conv: OperatorRule = {
-  ...linear,
+  ...unfused,
   weightAxis: () => 0,
   calibrationInputs: paddedInFloat32,
   lower(target, op, operands) {
     const input = prepareInput(target, op, requireVariable(op, operands[0], "the image"));
     const quantized = requireConstant(op, operands[1], "the kernel");
     const weights = centredWeights(op, quantized);
-    const [channels] = weights.shape;
     const spatial = weights.shape.length - 2;
-    const { zeroPoint } = input.quantizer;
-    if (typeof zeroPoint !== "number")
-      throw new Error("internal: Conv reads codes with a zero point per output");
-    const perChannel = [1, channels, ...Array.from({ length: spatial }, () => 1)];
-    const terms = weights.data.length / channels;
+    const padValue = Math.trunc(scalarZeroPoint(input.quantizer));
     const geometry = convGeometry(op.node.attributes, spatial);
-    return finish(target, op, {
-      value: target.emit(
-        { kind: "conv", weights, geometry, padValue: Math.trunc(zeroPoint) },
-        [input.codes],
-        op.node.name,
-      ),
-      scale: accumulatorScale(op, input.quantizer, quantized, 0, perChannel),
-      zeroPoint: zeroPointOf(
-        weights,
-        (i) => Math.floor(i / terms),
-        channels,
-        zeroPoint,
-        perChannel,
-      ),
-      bias: channelBias(op, operands[2], perChannel),
-      quantizedBias: operands[2]?.constant?.quantized ?? null,
+    const convolution = { kind: "conv", weights, geometry, padValue } as const;
+    const value = target.emit(convolution, [input.codes], op.node.name);
+    return convolved(target, op, value, {
+      input: input.quantizer,
+      quantized,
+      weights,
+      bias: operands[2],
     });
   },
 };
+
+/** What a convolution was made of. */
+interface Convolved<V> {
+  readonly input: UniformQuantizer;
+  readonly quantized: QuantizedArray;
+  /** Integer weights as the convolution used them: output channels first. */
+  readonly weights: Tensor<"int64">;
+  readonly bias: Operand<V> | undefined;
+}
+
+/** The accumulator of a convolution with its scale, zero points and bias per output channel. */
+function convolved<V>(
+  target: Target<V>,
+  op: QuantizedOperation,
+  value: V,
+  { input, quantized, weights, bias }: Convolved<V>,
+): QuantizedValue<V> {
+  const [channels, , ...kernel] = weights.shape;
+  const perChannel = [1, channels, ...kernel.map(() => 1)];
+  const terms = weights.data.length / channels;
+  const channelOf = (i: number): number => Math.floor(i / terms);
+  // A transposed convolution has its weights' outputs on another axis than it computes with.
+  const axis = op.node.opType === "Conv" ? 0 : -1;
+  return finish(target, op, {
+    value,
+    scale: accumulatorScale(op, input, quantized, axis, perChannel),
+    zeroPoint: zeroPointOf(weights, channelOf, channels, input.zeroPoint, perChannel),
+    bias: channelBias(op, bias, perChannel),
+    quantizedBias: bias?.constant?.quantized ?? null,
+  });
+}
 
 /** The bias of a convolution, one number per output channel, in a shape that broadcasts against the image. */
 function channelBias<V>(
@@ -91,14 +111,13 @@ function channelBias<V>(
  * have inputs and outputs exchanged.
  */
 export const ConvTranspose: OperatorRule = {
-  ...linear,
+  ...unfused,
   calibrationInputs: paddedInFloat32,
   lower(target, op, operands) {
     const { name } = op.node;
     const input = prepareInput(target, op, requireVariable(op, operands[0], "the image"));
     const quantized = requireConstant(op, operands[1], "the kernel");
     const weights = mirrored(centredWeights(op, quantized), numberOf(op.node.attributes, "group"));
-    const [channels] = weights.shape;
     const shape = target.shapeOf(input.codes);
     const spatial = shape.length - 2;
     const zeroPoint = scalarZeroPoint(input.quantizer);
@@ -118,24 +137,13 @@ export const ConvTranspose: OperatorRule = {
     const steps = kernel.map(() => 1);
     const geometry = { strides: steps, dilations, group, pads: [...begins, ...ends] };
     const cropped = cropNegativePads(target, name, image, geometry);
-    const perChannel = [1, channels, ...kernel.map(() => 1)];
-    const terms = weights.data.length / channels;
-    return finish(target, op, {
-      value: target.emit(
-        { kind: "conv", weights, geometry: cropped.geometry, padValue },
-        [cropped.image],
-        name,
-      ),
-      scale: accumulatorScale(op, input.quantizer, quantized, -1, []),
-      zeroPoint: zeroPointOf(
-        weights,
-        (i) => Math.floor(i / terms),
-        channels,
-        zeroPoint,
-        perChannel,
-      ),
-      bias: channelBias(op, operands[2], perChannel),
-      quantizedBias: operands[2]?.constant?.quantized ?? null,
+    const convolution = { kind: "conv", weights, geometry: cropped.geometry, padValue } as const;
+    const value = target.emit(convolution, [cropped.image], name);
+    return convolved(target, op, value, {
+      input: input.quantizer,
+      quantized,
+      weights,
+      bias: operands[2],
     });
   },
 };

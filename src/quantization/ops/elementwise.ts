@@ -16,7 +16,7 @@ export const elementwise: OperatorRule = {
     throw new SottoError(
       "UNSUPPORTED_OPERATOR",
       op.node.name,
-      `expected ${op.node.opType} with operands that are constant or come from one tensor, got two encrypted tensors`,
+      `expected ${op.node.opType} with operands that are constant or come from one tensor, got tensors computed from several; write it with Where, Min, Max or Mul`,
     );
   },
 };

@@ -22,7 +22,7 @@ import {
   accumulatorScale,
   centredWeights,
   finish,
-  linear,
+  unfused,
   toFloat64,
   zeroPointOf,
 } from "./accumulator.ts";
@@ -129,7 +129,7 @@ function requireUnit(op: QuantizedOperation, name: string, expected: number): vo
 }
 
 export const Gemm: OperatorRule = {
-  ...linear,
+  ...unfused,
   weightAxis: (attributes) => (attributes["transB"] === 1 ? 0 : 1),
   lower(target, op, operands) {
     requireUnit(op, "transA", 0);
@@ -138,7 +138,7 @@ export const Gemm: OperatorRule = {
 };
 
 export const MatMul: OperatorRule = {
-  ...linear,
+  ...unfused,
   weightAxis: () => 1,
   lower: (target, op, operands) => lowerProduct(target, op, operands, false),
 };

@@ -18,10 +18,8 @@ import {
   roundAccumulator,
 } from "../operation.ts";
 import { floatOp, larger, scalarZeroPoint } from "./integers.ts";
-import { paddedInFloat32 } from "./accumulator.ts";
+import { unfused, paddedInFloat32 } from "./accumulator.ts";
 import { emitMove } from "./movement.ts";
-
-const unfused = { canFuse: (): boolean => false, usesModelOutputBits: false } as const;
 
 /** A window over a spatial shape, with the pads at the ends widened to what ceil_mode reads beyond them. */
 function poolWindow({ node }: QuantizedOperation, shape: readonly number[]): Window {
@@ -152,13 +150,13 @@ export const MaxPool: OperatorRule = {
 /** The part of a window that lies along one axis. */
 function alongAxis({ kernel, strides, dilations, pads }: Window, axis: number): Window {
   const rank = kernel.length;
-  const only = (list: readonly number[], otherwise: number): number[] =>
+  const keepAxis = (list: readonly number[], otherwise: number): number[] =>
     kernel.map((_, i) => (i === axis ? list[i] : otherwise));
   return {
-    kernel: only(kernel, 1),
-    strides: only(strides, 1),
-    dilations: only(dilations, 1),
-    pads: [...only(pads.slice(0, rank), 0), ...only(pads.slice(rank), 0)],
+    kernel: keepAxis(kernel, 1),
+    strides: keepAxis(strides, 1),
+    dilations: keepAxis(dilations, 1),
+    pads: [...keepAxis(pads.slice(0, rank), 0), ...keepAxis(pads.slice(rank), 0)],
   };
 }
 

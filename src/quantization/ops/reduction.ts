@@ -31,12 +31,11 @@ import {
   shiftBy,
   smaller,
 } from "./integers.ts";
+import { unfused } from "./accumulator.ts";
 import { emitMove } from "./movement.ts";
 import { tournament } from "./pooling.ts";
 
 type Operands<V> = readonly (Operand<V> | undefined)[];
-
-const unfused = { canFuse: (): boolean => false, usesModelOutputBits: false } as const;
 
 /** A prepared input with its reduced axes moved last and merged: [1, results, terms]. */
 interface Lines<V> extends Coded<V> {

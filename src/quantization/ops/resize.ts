@@ -7,13 +7,13 @@ import { evaluateNode } from "../../onnx/evaluate.ts";
 import { float64, sizeOf } from "../../tensor/tensor.ts";
 import { quantizeConstant } from "../array.ts";
 import { type OperatorRule, prepareInput, requireVariable } from "../operation.ts";
-import { accumulatorScale, centredWeights, finish, linear, zeroPointOf } from "./accumulator.ts";
+import { accumulatorScale, centredWeights, finish, unfused, zeroPointOf } from "./accumulator.ts";
 import { lowerMove } from "./movement.ts";
 import { matrixOf } from "./product.ts";
 
 /** Nearest neighbours are a move of codes; any other interpolation is a product with a constant matrix. */
 export const Resize: OperatorRule = {
-  ...linear,
+  ...unfused,
   lower(target, op, operands) {
     const { extrapolation_value: value = 0 } = op.node.attributes;
     const isCropped = op.node.attributes["coordinate_transformation_mode"] === "tf_crop_and_resize";
