@@ -2,17 +2,25 @@
  * Options of the compile functions, one documented object; unknown keys and contradictions are refused.
  * @module
  */
+import { type Budgets, checkBudgets } from "./parameters/budgets.ts";
 import { SottoError, checkKeys } from "./errors.ts";
-import type { NBitsOption, RoundingOption } from "./quantization/bits.ts";
+import type { NBitsOption, RoundingMethod, RoundingOption } from "./quantization/bits.ts";
 import type { QuantizationChoices } from "./quantization/choices.ts";
 import type { SearchTarget } from "./parameters/choice.ts";
+import type { SearchOptions } from "./parameters/search.ts";
+import { type TuningOptions, completeTuning } from "./tune/options.ts";
 
 /** Options of every compile function; each has a default. */
-export interface CompileOptions extends SearchTarget {
-  /** Bits of weights and activations, one number or one per kind of tensor. Default 8. */
-  readonly nBits?: NBitsOption;
-  /** Round accumulators to so many bits before a table. Default null: no rounding. */
-  readonly roundingThresholdBits?: RoundingOption;
+export interface CompileOptions extends SearchTarget, Budgets {
+  /**
+   * Bits of weights and activations, one number or one per kind of tensor. "auto" searches for them, and for all that is
+   * left out of rounding, quantization and failure probability. Default 8.
+   */
+  readonly nBits?: NBitsOption | "auto";
+  /** Round accumulators to so many bits before a table, or to as many as a search finds. Default null: no rounding. */
+  readonly roundingThresholdBits?: RoundingOption | AutoRounding;
+  /** How "auto" judges settings and how long it searches; refused without "auto". */
+  readonly tuning?: TuningOptions;
   /** The model was trained with quantization: use the quantizers it states. Default false. */
   readonly importQat?: boolean;
   /** Finer choices of post-training quantization. Default: as Concrete ML. */
@@ -37,12 +45,25 @@ export interface CompileOptions extends SearchTarget {
   readonly onProgress?: (stage: string, done: number, total: number) => void;
 }
 
+/** Steps of tables are searched for; the method is too unless it is given. */
+export interface AutoRounding {
+  readonly nBits: "auto";
+  readonly method?: RoundingMethod;
+}
+
+/** Options without "auto". */
+export interface FixedOptions extends Omit<CompileOptions, "nBits" | "roundingThresholdBits"> {
+  readonly nBits?: NBitsOption;
+  readonly roundingThresholdBits?: RoundingOption;
+}
+
 /** Whether an input is encrypted. */
 export type InputEncryption = "encrypted" | "clear";
 
 const KEYS: readonly (keyof CompileOptions)[] = [
   "nBits",
   "roundingThresholdBits",
+  "tuning",
   "importQat",
   "quantization",
   "inputsEncryptionStatus",
@@ -51,6 +72,9 @@ const KEYS: readonly (keyof CompileOptions)[] = [
   "log2PError",
   "globalPError",
   "log2GlobalPError",
+  "maxMilliseconds",
+  "maxLookups",
+  "maxKeyBytes",
   "bounds",
   "verbose",
   "showProgram",
@@ -63,6 +87,8 @@ const KEYS: readonly (keyof CompileOptions)[] = [
 /** Throws BAD_ARGUMENT on an unknown option or a bad `bounds`; the other options are checked where they are used. */
 export function checkOptions(options: CompileOptions): void {
   checkKeys(options, KEYS);
+  checkBudgets(options);
+  completeTuning(options.tuning);
   const { bounds = "calibrated", artifacts = null, onnxFile = null } = options;
   const { quantization, signal, onProgress } = options;
   check(
@@ -137,4 +163,9 @@ export function searchTarget(options: CompileOptions): SearchTarget {
     ...(globalPError === undefined ? {} : { globalPError }),
     ...(log2GlobalPError === undefined ? {} : { log2GlobalPError }),
   };
+}
+
+/** The part of the options that limits what the parameter search may find. */
+export function searchLimits({ maxKeyBytes }: CompileOptions): SearchOptions {
+  return maxKeyBytes === undefined ? {} : { maxKeyBytes };
 }

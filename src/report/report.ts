@@ -3,11 +3,14 @@
  * @module
  */
 import type { CompiledModule } from "../execute/module.ts";
+import type { TuningResult } from "../tune/front.ts";
 import type { LookupInstruction } from "../lower/program.ts";
+import { renderFront } from "./front.ts";
+import { table } from "./html.ts";
 import { lookupCost, keyswitchCost } from "../parameters/cost.ts";
 
 /** The report as an HTML page. */
-export function renderReport(compiled: CompiledModule): string {
+export function renderReport(compiled: CompiledModule, tuning: TuningResult | null = null): string {
   const { statistics, parts } = compiled.circuit;
   const { parameters } = statistics;
   const summary: readonly (readonly [string, string])[] = [
@@ -29,6 +32,7 @@ export function renderReport(compiled: CompiledModule): string {
   ];
   return page([
     table("Summary", ["", ""], summary),
+    ...(tuning ? [renderFront(tuning)] : []),
     table("Lookups", LOOKUP_HEADS, lookupRows(compiled)),
     table(
       "Accumulators",
@@ -88,22 +92,6 @@ function lookupRows({ circuit, constraints }: CompiledModule): string[][] {
 
 function megabytes(bytes: number): string {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-function table(
-  title: string,
-  heads: readonly string[],
-  rows: readonly (readonly string[])[],
-): string {
-  const head = heads.map((text) => `<th>${escape(text)}</th>`).join("");
-  const body = rows
-    .map((row) => `<tr>${row.map((cell) => `<td>${escape(cell)}</td>`).join("")}</tr>`)
-    .join("\n");
-  return `<h2>${escape(title)}</h2>\n<table><tr>${head}</tr>\n${body}\n</table>`;
-}
-
-function escape(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
 function page(sections: readonly string[]): string {

@@ -31,7 +31,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "native",
     "tensor",
   ],
-  report: ["execute", "lower", "parameters"],
+  tune: ["execute", "parameters", "quantization", "onnx", "tensor"],
+  report: ["tune", "execute", "lower", "parameters"],
 };
 
 function importsOf(file: string): string[] {
