@@ -8,6 +8,8 @@ import { Command, CommanderError, Option } from "commander";
 import { SottoError } from "../errors.ts";
 import {
   checkProbabilities,
+  checkTuning,
+  parseAmount,
   parseInteger,
   parseMode,
   parseNBits,
@@ -16,6 +18,7 @@ import {
   parseRounding,
   type CompilerSettings,
   type Mode,
+  type TuningSettings,
   type Verbs,
 } from "./options.ts";
 
@@ -28,6 +31,13 @@ interface CollectedModel {
   readonly globalPError?: number;
   readonly importQat?: boolean;
   readonly quantization?: CompilerSettings["quantization"];
+  readonly maxMilliseconds?: number;
+  readonly maxLookups?: number;
+  readonly maxKeyBytes?: number;
+  readonly labels?: string;
+  readonly validation?: readonly string[];
+  readonly maxLoss?: number;
+  readonly front?: string;
 }
 
 /** Options shared by verbs that run, as commander collects them. */
@@ -179,12 +189,12 @@ function addModelOptions(command: Command): Command {
     )
     .option(
       "--n-bits <bits>",
-      "a number, or JSON with op_inputs and op_weights (with --import-qat: model_inputs, model_outputs)",
+      "a number, auto, or JSON with op_inputs and op_weights (with --import-qat: model_inputs, model_outputs)",
       parseNBits,
     )
     .option(
       "--rounding-threshold-bits <bits>",
-      "a number, or JSON with nBits and method (exact, approximate, fit)",
+      "a number, auto, or JSON with nBits (or auto) and method (exact, approximate, fit)",
       parseRounding,
     )
     .option("--p-error <p>", "failure probability of a lookup, such as 2^-40 or 1e-12", (text) =>
@@ -201,7 +211,26 @@ function addModelOptions(command: Command): Command {
       "--quantization <choices>",
       "JSON with perChannelWeights, calibration, inputSignedness, equalization, biasCorrection",
       parseQuantization,
-    );
+    )
+    .option(
+      "--max-milliseconds <ms>",
+      "budget of predicted time on one core",
+      amount("milliseconds"),
+    )
+    .option("--max-lookups <count>", "budget of table lookups per inference", amount("lookups"))
+    .option("--max-key-bytes <bytes>", "budget of evaluation keys as sent", amount("key-bytes"))
+    .option(
+      "--max-loss <loss>",
+      "auto: loss of accuracy that is tolerated, 0.01 unless given",
+      amount("loss"),
+    )
+    .option("--labels <file>", "auto: right answers for --validation, or else for --calibration")
+    .option("--validation <file>", "auto: rows to judge by; once per graph input", collect)
+    .option("--front <file>", "auto: write all points worth having as JSON");
+}
+
+function amount(what: string): (text: string) => number {
+  return (text) => parseAmount(`--max-${what}`, text);
 }
 
 function addRunOptions(command: Command): Command {
@@ -232,7 +261,8 @@ function integer(option: string, least: number): (text: string) => number {
 
 function modelOptions(model: string, given: CollectedModel) {
   const { calibration, nBits, roundingThresholdBits, pError, globalPError } = given;
-  const { importQat, quantization } = given;
+  const { importQat, quantization, maxMilliseconds, maxLookups, maxKeyBytes } = given;
+  const { labels, validation, maxLoss, front } = given;
   const compiler: CompilerSettings = {
     ...(nBits === undefined ? {} : { nBits }),
     ...(roundingThresholdBits === undefined ? {} : { roundingThresholdBits }),
@@ -240,9 +270,20 @@ function modelOptions(model: string, given: CollectedModel) {
     ...(globalPError === undefined ? {} : { globalPError }),
     ...(importQat === undefined ? {} : { importQat }),
     ...(quantization === undefined ? {} : { quantization }),
+    ...(maxMilliseconds === undefined ? {} : { maxMilliseconds }),
+    ...(maxLookups === undefined ? {} : { maxLookups }),
+    ...(maxKeyBytes === undefined ? {} : { maxKeyBytes }),
+  };
+  const tuning: TuningSettings = {
+    ...(labels === undefined ? {} : { labels }),
+    ...(validation === undefined ? {} : { validation }),
+    ...(maxLoss === undefined ? {} : { maxLoss }),
+    ...(front === undefined ? {} : { front }),
   };
   checkProbabilities(compiler);
-  return { model, calibration, compiler };
+  checkTuning(compiler, tuning);
+  const isTuned = Object.keys(tuning).length > 0;
+  return { model, calibration, compiler, ...(isTuned ? { tuning } : {}) };
 }
 
 function runOptions({ input, limit, threads, json }: CollectedRun): CollectedRun {

@@ -24,7 +24,18 @@ export interface SearchAim {
   /** Simulations to spend. */
   readonly points: number;
   readonly tolerance: number;
+  /** Points that lose more are of no interest, whatever they cost. */
+  readonly largestLoss: number;
   readonly budgets: Budgets;
+}
+
+/** The points that no other beats, of those within budgets and losses of interest; of all if there is none. */
+export function usefulFront(found: readonly Found[], aim: SearchAim): Found[] {
+  const { largestLoss, budgets } = aim;
+  const useful = found.filter(
+    ({ loss, measured }) => loss <= largestLoss && isAffordable(measured, budgets),
+  );
+  return frontOf(useful.length > 0 ? useful : found);
 }
 
 /** Choices of quantization that the clear stage lets through. */
@@ -33,8 +44,6 @@ const KEPT_CHOICES = 2;
 const SCREENING_BITS: readonly number[] = [4, 3];
 /** Bits of weights that the clear stage looks at. */
 const CLEAR_BITS: readonly number[] = [6, 5, 4, 3, 2];
-/** Bits whose clear loss is beyond this are left to the steps of the local search. */
-const HOPELESS = 0.2;
 /** Steps and failure probability of the first simulations: noise from far below a step to about one. */
 const GRID: readonly (readonly [steps: number, log2PError: number])[] = [
   [4, -40],
@@ -94,7 +103,7 @@ export class Search {
       const bits = this.#space.weights.length === 1 ? [NaN] : CLEAR_BITS;
       for (const weights of bits) {
         const plain = this.#place({ quantization, weights });
-        if (bits.length > 1 && (yield* this.#clear(plain)).excess > HOPELESS) continue;
+        if (bits.length > 1 && (yield* this.#clear(plain)).excess > this.#aim.largestLoss) continue;
         for (const [steps, log2PError] of GRID) {
           seeds.push(this.#place({ quantization, weights, steps, log2PError }));
         }
@@ -138,10 +147,7 @@ export class Search {
   }
 
   #nextMove(): { place: Place; from: Found } | null {
-    const affordable = this.found.filter(({ measured }) =>
-      isAffordable(measured, this.#aim.budgets),
-    );
-    const front = frontOf(affordable.length > 0 ? affordable : this.found);
+    const front = usefulFront(this.found, this.#aim);
     const target = Math.max(
       0,
       front.findIndex(({ loss }) => loss <= this.#aim.tolerance),

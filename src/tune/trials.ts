@@ -59,6 +59,8 @@ export class Trials {
   readonly #settings: TrialSettings;
   readonly #modules = new Map<string, QuantizedModule>();
   readonly #judges = new Map<Split, Judge>();
+  /** A cost is asked for first, and then often the losses of the same. */
+  #last: { readonly key: string; readonly compiled: CompiledModule } | null = null;
   /** Why the last settings that could not be compiled could not. */
   lastError: SottoError | null = null;
 
@@ -112,9 +114,13 @@ export class Trials {
   }
 
   *#compile(split: Split, options: TunedOptions): Steps<CompiledModule | null> {
+    const key = JSON.stringify([split.name, options]);
+    if (this.#last?.key === key) return this.#last.compiled;
     const module = yield* this.#module(split, options);
     try {
-      return yield* this.#pipeline.compile(module, options);
+      const compiled = yield* this.#pipeline.compile(module, options);
+      this.#last = { key, compiled };
+      return compiled;
     } catch (error) {
       const isTooWide =
         error instanceof SottoError &&

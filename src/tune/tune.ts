@@ -11,18 +11,11 @@ import type { Steps } from "../steps.ts";
 import { tensorsOf } from "../tensor/list.ts";
 import { asTensor } from "../tensor/nested.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import {
-  type TuningPoint,
-  type TuningResult,
-  chooseFrom,
-  frontOf,
-  isAffordable,
-  pairedLoss,
-} from "./front.ts";
+import { type TuningPoint, type TuningResult, chooseFrom, frontOf, pairedLoss } from "./front.ts";
 import { type CompleteTuning } from "./options.ts";
 import { mean } from "./metric.ts";
 import { type Splits, splitsOf } from "./rows.ts";
-import { type Found, Search } from "./search.ts";
+import { type Found, Search, usefulFront } from "./search.ts";
 import { type Space, optionsOf } from "./space.ts";
 import { type Pipeline, Trials } from "./trials.ts";
 
@@ -36,6 +29,8 @@ export interface TuningTask {
   readonly budgets: Budgets;
 }
 
+/** Points that lose more than this (and twice the tolerance) are not looked for. */
+const LARGEST_LOSS = 0.15;
 /** Most points of the search's front that are scored again. */
 const MOST_CONFIRMED = 14;
 
@@ -45,12 +40,13 @@ export function* tuneInSteps(task: TuningTask): Steps<TuningResult> {
   const splits = splitsFor(task);
   const trials = new Trials(task.pipeline, task.graph, tuning);
   const { tolerance } = tuning;
-  const aim = { points: tuning.points, tolerance, budgets };
+  const largestLoss = Math.max(LARGEST_LOSS, 2 * tolerance);
+  const aim = { points: tuning.points, tolerance, largestLoss, budgets };
   const search = new Search(space, trials, splits.search, aim);
   const found = yield* search.run();
   if (found.length === 0) throw trials.lastError ?? nothingFound();
   const points: TuningPoint[] = [];
-  const candidates = worthConfirming(found, tolerance, budgets);
+  const candidates = worthConfirming(usefulFront(found, aim), tolerance);
   for (const [done, candidate] of candidates.entries()) {
     yield { stage: "score the front", done, total: candidates.length };
     const point = yield* scored(task, trials, splits, candidate);
@@ -84,14 +80,8 @@ function splitsFor({ graph, calibration, tuning }: TuningTask): Splits {
   });
 }
 
-/** The front of what was found, thinned out evenly where it is long, always with the point that the search would take. */
-function worthConfirming(
-  found: readonly Found[],
-  tolerance: number,
-  budgets: Budgets,
-): readonly Found[] {
-  const affordable = found.filter(({ measured }) => isAffordable(measured, budgets));
-  const front = frontOf(affordable.length > 0 ? affordable : found);
+/** A front, thinned out evenly where it is long, always with the point that the search would take. */
+function worthConfirming(front: readonly Found[], tolerance: number): readonly Found[] {
   const taken = front.findIndex(({ loss }) => loss <= tolerance);
   const stride = Math.max(1, (front.length - 1) / (MOST_CONFIRMED - 2));
   const kept = new Set(front.map((_, i) => Math.round(Math.floor(i / stride) * stride)));
