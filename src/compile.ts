@@ -153,7 +153,7 @@ function* compileInSteps(module: QuantizedModule, options: CompileOptions): Step
   const bounds = options.bounds ?? "calibrated";
   const circuit = yield* module.circuitInSteps(bounds);
   verifyCircuit(circuit, "bounded");
-  const plan = planEncodings(circuit, bounds);
+  const plan = planEncodings(circuit, bounds, options.interiorNoise ?? null);
   const constraints = yield* constraintsInSteps(circuit, plan);
   const choice = chooseParameters(constraints, searchTarget(options));
   verifyChoice(choice, constraints);

@@ -23,6 +23,12 @@ export interface CompileOptions extends SearchTarget {
   readonly reduceSumCopy?: boolean;
   /** Take table widths from calibration (default, with spare codes as headroom) or from interval arithmetic. */
   readonly bounds?: "calibrated" | "guaranteed";
+  /**
+   * Noise that tables with rounding ("approximate" or "fit") bear: its largest standard deviation as a fraction of the
+   * interval that a table reads, above 0 and up to 0.25. Their steps then cost next to nothing, and the failure probability
+   * is that of a value that moves by a quarter of its interval. Default null: a table reads the right step but for pError.
+   */
+  readonly interiorNoise?: number | null;
   /** Print each stage to stderr. Default false. */
   readonly verbose?: boolean;
   /** Print the program to stderr. Default false. */
@@ -52,6 +58,7 @@ const KEYS: readonly (keyof CompileOptions)[] = [
   "globalPError",
   "log2GlobalPError",
   "bounds",
+  "interiorNoise",
   "verbose",
   "showProgram",
   "artifacts",
@@ -64,12 +71,19 @@ const KEYS: readonly (keyof CompileOptions)[] = [
 export function checkOptions(options: CompileOptions): void {
   checkKeys(options, KEYS);
   const { bounds = "calibrated", artifacts = null, onnxFile = null } = options;
-  const { quantization, signal, onProgress } = options;
+  const { interiorNoise = null, quantization, signal, onProgress } = options;
   check(
     "bounds",
     bounds,
     bounds === "calibrated" || bounds === "guaranteed",
     '"calibrated" or "guaranteed"',
+  );
+  check(
+    "interiorNoise",
+    interiorNoise,
+    interiorNoise === null ||
+      (typeof interiorNoise === "number" && interiorNoise > 0 && interiorNoise <= 0.25),
+    "a number above 0 and up to 0.25, or null",
   );
   check(
     "artifacts",

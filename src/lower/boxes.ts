@@ -27,6 +27,7 @@ export function boxStarts(
   return Uint32Array.from({ length: boxes }, (_, b) => {
     if (b === 0) return 0;
     const edge = grid.origin + (firstBox + b) * grid.step;
-    return Math.min(size, Math.max(0, Math.round((edge - zero) * perUnit)));
+    // A table that tolerates noise may have more boxes than coefficients: those that share one are never read.
+    return Math.min(size - 1, Math.max(0, Math.round((edge - zero) * perUnit)));
   });
 }
