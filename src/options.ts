@@ -26,7 +26,7 @@ export interface CompileOptions extends SearchTarget {
   /**
    * Noise that tables with rounding ("approximate" or "fit") bear: its largest standard deviation as a fraction of the
    * interval that a table reads, above 0 and up to 0.25. Their steps then cost next to nothing, and the failure probability
-   * is that of a value that moves by a quarter of its interval. Default null: a table reads the right step but for pError.
+   * is that of a value that moves by half of its interval. Default null: a table reads the right step but for pError.
    */
   readonly interiorNoise?: number | null;
   /** Print each stage to stderr. Default false. */

@@ -2,10 +2,11 @@
  * Tables and bit extractions as lookups: boxes on the torus and the value of each.
  * @module
  */
-import type { CircuitOp, ValueId } from "../circuit/ir.ts";
+import type { CircuitOp, TableOp, ValueId } from "../circuit/ir.ts";
 import { bitAmplification, placementOf } from "../parameters/constraints.ts";
+import type { Placement } from "../parameters/encoding-plan.ts";
 import { decisionVariance } from "../parameters/noise.ts";
-import { constantShape, tabulate } from "../passes/infer-bounds.ts";
+import { constantIndices, constantShape, shiftsOf, tabulate } from "../passes/tabulate.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { boxStarts, offsetOf } from "./boxes.ts";
 import { type Context, type Located, elementOf } from "./context.ts";
@@ -58,13 +59,22 @@ export function lowerTable(
     tables,
     starts: Uint32Array.from({ length: tables * boxes }, (_, i) => starts[i % boxes]),
     values,
-    offsets: new BigUint64Array(tables).fill(offsetOf(placement)),
+    offsets: offsetsOf(op, placement),
     outputOffsets,
     sources: Uint32Array.from({ length: count }, (_, i) => elementOf(source, i)),
-    tableOf: tableIndices(shape, constantShape(op).shape),
+    tableOf: constantIndices(shape, constantShape(op).shape),
     degrees: new Uint32Array(count),
   });
   return { tensor, order: null };
+}
+
+/** What moves the window of each table to phase 0. */
+function offsetsOf(op: TableOp, placement: Placement): BigUint64Array {
+  const { shape } = constantShape(op);
+  const shifts = shiftsOf(op.encoding);
+  return BigUint64Array.from(constantIndices(shape, shifts.shape), (index) =>
+    offsetOf(placement, shifts.data[index]),
+  );
 }
 
 /**
@@ -89,23 +99,6 @@ function centred(
     }
   }
   return { values, outputOffsets };
-}
-
-/** Which combination of constants each element uses: its index in the constants' shape. */
-function tableIndices(shape: readonly number[], constants: readonly number[]): Uint32Array {
-  const aligned = shape.map((_, axis) => constants[axis - (shape.length - constants.length)] ?? 1);
-  return Uint32Array.from({ length: sizeOf(shape) }, (_, element) => {
-    let index = 0;
-    let stride = 1;
-    let rest = element;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const position = rest % shape[axis];
-      rest = Math.floor(rest / shape[axis]);
-      if (aligned[axis] > 1) index += position * stride;
-      stride *= aligned[axis];
-    }
-    return index;
-  });
 }
 
 /**

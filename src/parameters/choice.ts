@@ -89,7 +89,7 @@ export interface ParameterChoice {
 export interface InteriorChoice {
   /** Largest standard deviation, as a fraction of the interval that is read. */
   readonly noise: number;
-  /** Largest probability that a value leaves: moves by more than its margin, a quarter of its interval. */
+  /** Largest probability that noise carries a value from the middle of its interval out of it. */
   readonly log2Leaving: number;
 }
 
@@ -277,7 +277,7 @@ export function print(choice: ParameterChoice): string {
       ? []
       : [
           `interior noise ${(100 * choice.interior.noise).toFixed(2)} % of an interval at most, ` +
-            `${power(choice.interior.log2Leaving)} to leave by a quarter`,
+            `${power(choice.interior.log2Leaving)} to leave it`,
         ];
   return [
     `big key        k ${p.glweDimension}, N ${p.polynomialSize}, noise ${power(Math.log2(p.glweNoiseStd))}`,

@@ -7,6 +7,7 @@
 import type { Interval } from "../circuit/interval.ts";
 import {
   type Circuit,
+  type FitEncoding,
   type Grid,
   type ValueId,
   gridOf,
@@ -124,7 +125,7 @@ export function planEncodings(
     // A scale that is a power of two stays one: both are, where a table reads exact roundings.
     const factor = maxOf(1n, scaleOf(needs.get(valueId(i))) / shared);
     const scale = factor * shared;
-    const bounds = boundsOf(inputs[0]);
+    const bounds = op.encoding.kind === "fit" ? fitInterval(op.encoding) : boundsOf(inputs[0]);
     const laid = place(grid, bounds, scale);
     const rounds = op.encoding.kind === "approximate" || op.encoding.kind === "fit";
     const noisySpan = rounds && interiorNoise !== null ? bounds.hi - bounds.lo + grid.step : null;
@@ -149,6 +150,12 @@ function scaleOf(demand: Demand | undefined): bigint {
   if (powerOfTwo) return HALF_TORUS >> BigInt(Math.ceil(Math.log2(units)));
   // Units may be fractional (fit steps); 2^-20 of a unit is far below any margin.
   return (HALF_TORUS << 20n) / BigInt(Math.ceil(units * 2 ** 20));
+}
+
+/** The interval that a fit table reads, behind its shifts. */
+function fitInterval({ interval }: FitEncoding): Interval {
+  if (interval === null) throw new Error("internal: a fit table without interval");
+  return interval;
 }
 
 /** Union-find over values that linear operations tie to one scale. */
