@@ -10,17 +10,17 @@ import type { RoundingOption } from "./quantization/bits.ts";
 import { type Openness, type TunedOptions } from "./tune/space.ts";
 
 /** Whether some option is "auto". */
-export function isAuto({ nBits, roundingThresholdBits }: CompileOptions): boolean {
-  return nBits === "auto" || isAutoRounding(roundingThresholdBits);
+export function isAuto({ nBits, roundingThresholdBits, interiorNoise }: CompileOptions): boolean {
+  return nBits === "auto" || isAutoRounding(roundingThresholdBits) || interiorNoise === "auto";
 }
 
 /** The options, which say "auto" nowhere. Throws BAD_ARGUMENT on `tuning`, which would have no effect. */
 export function requireFixed(options: CompileOptions): FixedOptions {
-  const { nBits, roundingThresholdBits, tuning } = options;
-  if (nBits === "auto" || isAutoRounding(roundingThresholdBits)) {
+  const { nBits, roundingThresholdBits, interiorNoise, tuning } = options;
+  if (nBits === "auto" || isAutoRounding(roundingThresholdBits) || interiorNoise === "auto") {
     const message =
-      'expected bits, got "auto"; take those that tuneOnnxModel finds for the float model';
-    throw new SottoError("BAD_ARGUMENT", "nBits", message);
+      'expected settings, got "auto"; take those that tuneOnnxModel finds for the float model';
+    throw new SottoError("BAD_ARGUMENT", "options", message);
   }
   if (tuning !== undefined) {
     const message = 'expected nBits: "auto" with it, got fixed bits; leave one of them out';
@@ -29,6 +29,7 @@ export function requireFixed(options: CompileOptions): FixedOptions {
   return withFixed(options, {
     ...(nBits === undefined ? {} : { nBits }),
     ...(roundingThresholdBits === undefined ? {} : { roundingThresholdBits }),
+    ...(interiorNoise === undefined ? {} : { interiorNoise }),
   });
 }
 
@@ -38,7 +39,13 @@ export function settle(options: CompileOptions, found: TunedOptions): FixedOptio
 }
 
 function withFixed(
-  { nBits: _, roundingThresholdBits: __, tuning: ___, ...others }: CompileOptions,
+  {
+    nBits: _,
+    roundingThresholdBits: __,
+    interiorNoise: ___,
+    tuning: ____,
+    ...others
+  }: CompileOptions,
   fixed: Partial<TunedOptions>,
 ): FixedOptions {
   return { ...others, ...fixed };
@@ -47,6 +54,7 @@ function withFixed(
 /** What the options leave open for a graph. A model trained with quantization states its own bits and choices. */
 export function opennessOf(options: CompileOptions, graph: Graph): Openness {
   const { nBits = 8, roundingThresholdBits, quantization, importQat = false } = options;
+  const { interiorNoise = "auto" } = options;
   const { pError, log2PError, globalPError, log2GlobalPError } = options;
   const isGiven = [pError, log2PError, globalPError, log2GlobalPError].some((p) => p !== undefined);
   return {
@@ -55,6 +63,7 @@ export function opennessOf(options: CompileOptions, graph: Graph): Openness {
     quantization:
       nBits === "auto" && !importQat && quantization === undefined ? null : { fixed: quantization },
     failure: !isGiven,
+    noise: interiorNoise === "auto" ? null : { fixed: interiorNoise },
     nodes: importQat ? [] : nodesWithWeights(graph),
   };
 }

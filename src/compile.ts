@@ -225,13 +225,12 @@ export function compileModuleAsync(
 
 function* compileInSteps(module: QuantizedModule, options: CompileOptions): Steps<CompiledModule> {
   checkOptions(options);
-  requireFixed(options);
+  const { bounds = "calibrated", interiorNoise = null } = requireFixed(options);
   checkEncryption(options.inputsEncryptionStatus, module.inputs.length);
-  const bounds = options.bounds ?? "calibrated";
-  const circuit = yield* module.circuitInSteps(bounds);
+  const circuit = yield* module.circuitInSteps(bounds, interiorNoise);
   verifyCircuit(circuit, "bounded");
   requireLookups(circuitStatistics(circuit).tableLookups, options);
-  const plan = planEncodings(circuit, bounds);
+  const plan = planEncodings(circuit, bounds, interiorNoise);
   const constraints = yield* constraintsInSteps(circuit, plan);
   const choice = chooseParameters(constraints, searchTarget(options), searchLimits(options));
   verifyChoice(choice, constraints);

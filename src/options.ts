@@ -31,6 +31,12 @@ export interface CompileOptions extends SearchTarget, Budgets {
   readonly reduceSumCopy?: boolean;
   /** Take table widths from calibration (default, with spare codes as headroom) or from interval arithmetic. */
   readonly bounds?: "calibrated" | "guaranteed";
+  /**
+   * Noise that tables with rounding ("approximate" or "fit") bear: its largest standard deviation as a fraction of the
+   * interval that a table reads, above 0 and up to 0.25. Their steps then cost next to nothing, and the failure probability
+   * is that of a value that moves by half of its interval. "auto" searches for it. Default null: a table reads the right step but for pError.
+   */
+  readonly interiorNoise?: number | "auto" | null;
   /** Print each stage to stderr. Default false. */
   readonly verbose?: boolean;
   /** Print the program to stderr. Default false. */
@@ -52,9 +58,13 @@ export interface AutoRounding {
 }
 
 /** Options without "auto". */
-export interface FixedOptions extends Omit<CompileOptions, "nBits" | "roundingThresholdBits"> {
+export interface FixedOptions extends Omit<
+  CompileOptions,
+  "nBits" | "roundingThresholdBits" | "interiorNoise"
+> {
   readonly nBits?: NBitsOption;
   readonly roundingThresholdBits?: RoundingOption;
+  readonly interiorNoise?: number | null;
 }
 
 /** Whether an input is encrypted. */
@@ -76,6 +86,7 @@ const KEYS: readonly (keyof CompileOptions)[] = [
   "maxLookups",
   "maxKeyBytes",
   "bounds",
+  "interiorNoise",
   "verbose",
   "showProgram",
   "artifacts",
@@ -90,12 +101,20 @@ export function checkOptions(options: CompileOptions): void {
   checkBudgets(options);
   completeTuning(options.tuning);
   const { bounds = "calibrated", artifacts = null, onnxFile = null } = options;
-  const { quantization, signal, onProgress } = options;
+  const { interiorNoise = null, quantization, signal, onProgress } = options;
   check(
     "bounds",
     bounds,
     bounds === "calibrated" || bounds === "guaranteed",
     '"calibrated" or "guaranteed"',
+  );
+  check(
+    "interiorNoise",
+    interiorNoise,
+    interiorNoise === null ||
+      interiorNoise === "auto" ||
+      (typeof interiorNoise === "number" && interiorNoise > 0 && interiorNoise <= 0.25),
+    'a number above 0 and up to 0.25, "auto" or null',
   );
   check(
     "artifacts",

@@ -63,7 +63,8 @@ export function requirementsOf(
   const merged = new Map<string, { first: NoiseConstraint; count: number; index: number }>();
   const lookupOf = constraints.map((c) => {
     if (c.kind === "output") return -1;
-    const key = [c.inputNorm, c.lookupNorm, c.margin, c.misalignment].join(" ");
+    const inside = c.interior === undefined ? 0 : c.interior.largest * c.interior.width;
+    const key = [c.inputNorm, c.lookupNorm, c.margin, c.misalignment, inside].join(" ");
     const entry = merged.get(key) ?? { first: c, count: 0, index: merged.size };
     entry.count += c.count;
     merged.set(key, entry);
@@ -76,7 +77,7 @@ export function requirementsOf(
     bound: bound(first),
   }));
   const outputs = constraints
-    .filter((c, index) => c.kind === "output" && !isImplied(c, index, constraints))
+    .filter((c, index) => c.kind === "output" && !isImplied(c, index, { constraints, deviations }))
     .map((c) => ({ ...c, bound: bound(c) }));
   return { lookups, outputs, lookupOf };
 }
@@ -85,19 +86,20 @@ export function requirementsOf(
 function isImplied(
   output: NoiseConstraint,
   index: number,
-  constraints: readonly NoiseConstraint[],
+  among: { readonly constraints: readonly NoiseConstraint[]; readonly deviations: number },
 ): boolean {
-  return constraints.some((other, at) => {
+  const borne = (c: NoiseConstraint): number => toleratedStd(c, Infinity, among.deviations);
+  return among.constraints.some((other, at) => {
     const atLeast =
       other.inputNorm >= output.inputNorm &&
       other.lookupNorm >= output.lookupNorm &&
-      other.margin <= output.margin;
+      borne(other) <= borne(output);
     if (!atLeast || at === index) return false;
     const equal =
       other.kind === "output" &&
       other.inputNorm === output.inputNorm &&
       other.lookupNorm === output.lookupNorm &&
-      other.margin === output.margin;
+      borne(other) === borne(output);
     return !equal || at < index;
   });
 }

@@ -8,7 +8,7 @@ import type { Budgets } from "../parameters/budgets.ts";
 import type { Steps } from "../steps.ts";
 import { frontOf, isAffordable } from "./front.ts";
 import type { Split } from "./rows.ts";
-import { type Place, type Space, keyOf, neighboursOf, optionsOf } from "./space.ts";
+import { AXES, type Place, type Space, keyOf, neighboursOf, optionsOf } from "./space.ts";
 import type { Measured, Trials } from "./trials.ts";
 
 /** A place that was simulated. */
@@ -44,13 +44,15 @@ const KEPT_CHOICES = 2;
 const SCREENING_BITS: readonly number[] = [4, 3];
 /** Bits of weights that the clear stage looks at. */
 const CLEAR_BITS: readonly number[] = [6, 5, 4, 3, 2];
-/** Steps and failure probability of the first simulations: noise from far below a step to about one. */
-const GRID: readonly (readonly [steps: number, log2PError: number])[] = [
-  [4, -40],
-  [5, -12],
-  [6, -3],
-  [4, -5],
+/** Steps and noise of the first simulations: those of the middle for every choice, the others for the best one. */
+const GRID: readonly (readonly [steps: number, noise: number | null])[] = [
+  [6, 0.018],
+  [6, 0.009],
+  [6, 0.037],
+  [4, null],
 ];
+/** Failure probability of the first simulations, where it is open: seldom enough not to matter. */
+const FIRST_FAILURE = -12;
 /** A coarser neighbour must be this much cheaper to be worth a simulation. */
 const WORTHWHILE = 0.995;
 
@@ -99,13 +101,13 @@ export class Search {
   /** The coarse grid: bits that are not hopeless in the clear, with some levels of noise each. */
   *#seeds(choices: readonly number[]): Steps<Place[]> {
     const seeds: Place[] = [];
-    for (const quantization of choices) {
+    for (const [rank, quantization] of choices.entries()) {
       const bits = this.#space.weights.length === 1 ? [NaN] : CLEAR_BITS;
       for (const weights of bits) {
         const plain = this.#place({ quantization, weights });
         if (bits.length > 1 && (yield* this.#clear(plain)).excess > this.#aim.largestLoss) continue;
-        for (const [steps, log2PError] of GRID) {
-          seeds.push(this.#place({ quantization, weights, steps, log2PError }));
+        for (const [steps, noise] of rank === 0 ? GRID : GRID.slice(0, 1)) {
+          seeds.push(this.#place({ quantization, weights, steps, noise }));
         }
       }
     }
@@ -117,9 +119,9 @@ export class Search {
     readonly quantization: number;
     readonly weights: number;
     readonly steps?: number;
-    readonly log2PError?: number;
+    readonly noise?: number | null;
   }): Place {
-    const { weights, rounding, failure } = this.#space;
+    const { weights, rounding, failure, noise } = this.#space;
     const stepsOf = (index: number): number => {
       const value = rounding[index];
       return typeof value === "object" && value !== null ? value.nBits : NaN;
@@ -132,7 +134,8 @@ export class Search {
         0,
         rounding.findIndex((_, index) => stepsOf(index) === values.steps),
       ),
-      failure: indexOf(failure, values.log2PError ?? NaN),
+      failure: indexOf(failure, FIRST_FAILURE),
+      noise: indexOf(noise, values.noise ?? null),
       nodes: {},
     };
   }
@@ -212,16 +215,15 @@ export class Search {
   }
 }
 
-function indexOf(values: readonly (number | null)[], wanted: number): number {
+function indexOf(values: readonly (number | null)[], wanted: number | null): number {
   return Math.max(0, values.indexOf(wanted));
 }
 
 function isCoarser(a: Place, b: Place): boolean {
-  const axes = ["failure", "rounding", "weights", "inputs"] as const;
   if (a.quantization !== b.quantization) return false;
   const names = [...Object.keys(a.nodes), ...Object.keys(b.nodes)];
   return (
-    axes.every((axis) => a[axis] >= b[axis]) &&
+    AXES.every((axis) => a[axis] >= b[axis]) &&
     names.every((name) => (a.nodes[name] ?? 0) <= (b.nodes[name] ?? 0))
   );
 }

@@ -17,6 +17,7 @@ export interface TunedOptions {
   readonly roundingThresholdBits?: RoundingOption;
   readonly quantization?: QuantizationChoices;
   readonly log2PError?: number;
+  readonly interiorNoise?: number | null;
 }
 
 /** A place in the space: an index per axis, and bits of weights that some nodes have more (or less) than the others. */
@@ -26,6 +27,7 @@ export interface Place {
   readonly quantization: number;
   readonly rounding: number;
   readonly failure: number;
+  readonly noise: number;
   readonly nodes: Readonly<Record<string, number>>;
 }
 
@@ -38,6 +40,8 @@ export interface Space {
   readonly rounding: readonly (RoundingOption | undefined)[];
   /** Base 2 logarithms of failure probabilities; null is the caller's. */
   readonly failure: readonly (number | null)[];
+  /** Noise in front of tables that round, as a share of their intervals; null is none beyond what decides rightly. */
+  readonly noise: readonly (number | null)[];
   /** What `weights` and `inputs` of null stand for. */
   readonly fixedBits: NBitsOption;
   /** Names of the nodes that may have bits of their own. */
@@ -46,7 +50,9 @@ export interface Space {
 
 const WEIGHT_BITS = [8, 7, 6, 5, 4, 3, 2] as const;
 const INPUT_BITS = [8, 7, 6, 5, 4, 3, 2] as const;
-const FAILURES = [-40, -20, -12, -8, -5, -3, -2] as const;
+const FAILURES = [-40, -20, -12, -8, -5, -3] as const;
+/** Steps of about the square root of 2, as prices of parameters move. */
+const NOISES = [null, 0.004, 0.006, 0.009, 0.013, 0.018, 0.026, 0.037, 0.052, 0.075, 0.1] as const;
 const STEP_BITS = [8, 7, 6, 5, 4, 3, 2] as const;
 
 /** Choices worth trying, Concrete ML's first. */
@@ -72,18 +78,23 @@ export interface Openness {
   readonly quantization: { readonly fixed: QuantizationChoices | undefined } | null;
   /** Whether a failure probability is to be found. */
   readonly failure: boolean;
+  /** null where interior noise is to be found. */
+  readonly noise: { readonly fixed: number | null } | null;
   readonly nodes: readonly string[];
 }
 
 /** The space that a user leaves open. */
-export function spaceOf({ nBits, rounding, quantization, failure, nodes }: Openness): Space {
+export function spaceOf(openness: Openness): Space {
+  const { nBits, rounding, quantization, failure, noise, nodes } = openness;
   const isOpen = nBits === null;
+  const roundings = roundingsOf(rounding);
   return {
     weights: isOpen ? WEIGHT_BITS : [null],
     inputs: isOpen ? INPUT_BITS : [null],
     quantization: quantization === null ? QUANTIZATIONS : [quantization.fixed ?? null],
-    rounding: roundingsOf(rounding),
+    rounding: roundings,
     failure: failure ? FAILURES : [null],
+    noise: noise ? [noise.fixed] : bearsNoise(roundings[0]) ? NOISES : [null],
     fixedBits: nBits ?? 8,
     nodes: isOpen && nodes.length > 1 ? nodes : [],
   };
@@ -95,16 +106,24 @@ function roundingsOf(rounding: Openness["rounding"]): readonly (RoundingOption |
   return STEP_BITS.map((nBits) => ({ nBits, method }));
 }
 
+/** Whether tables may read a step beside the right one, which is what interior noise is about. */
+function bearsNoise(rounding: RoundingOption | undefined): boolean {
+  const isChosen = typeof rounding === "object" && rounding !== null;
+  return isChosen && (rounding.method === "fit" || rounding.method === "approximate");
+}
+
 /** The compile options of a place. */
 export function optionsOf(space: Space, place: Place): TunedOptions {
   const quantization = space.quantization[place.quantization];
   const failure = space.failure[place.failure];
   const rounding = space.rounding[place.rounding];
+  const noise = space.noise[place.noise];
   return {
     nBits: bitsOf(space, place),
     ...(rounding === undefined ? {} : { roundingThresholdBits: rounding }),
     ...(quantization === null ? {} : { quantization }),
     ...(failure === null ? {} : { log2PError: failure }),
+    ...(noise === null ? {} : { interiorNoise: noise }),
   };
 }
 
@@ -120,6 +139,9 @@ function bitsOf(space: Space, place: Place): NBitsOption {
   return { op_weights: weights, op_inputs: inputs, ...(isMixed ? { nodes } : {}) };
 }
 
+/** Axes along which there is a next coarser value. */
+export const AXES = ["noise", "failure", "rounding", "weights", "inputs"] as const;
+
 /** Equal places have equal keys. */
 export function keyOf(space: Space, place: Place): string {
   return JSON.stringify(optionsOf(space, place));
@@ -129,7 +151,7 @@ export function keyOf(space: Space, place: Place): string {
 export function neighboursOf(space: Space, place: Place): Place[] {
   const moves: Place[] = [];
   for (const step of [1, -1]) {
-    for (const axis of ["failure", "rounding", "weights", "inputs"] as const) {
+    for (const axis of AXES) {
       const index = place[axis] + step;
       if (index >= 0 && index < space[axis].length) moves.push({ ...place, [axis]: index });
     }
@@ -155,10 +177,12 @@ function nodeMoves(space: Space, place: Place, by: number): Place[] {
 
 /** Options in a few words, for people. */
 export function describeOptions(options: TunedOptions): string {
-  const { nBits, roundingThresholdBits: rounding, quantization, log2PError } = options;
+  const { nBits, roundingThresholdBits: rounding, quantization } = options;
+  const { interiorNoise, log2PError } = options;
   const words = [describeBits(nBits)];
   if (typeof rounding === "number") words.push(`rounded to ${rounding} bits`);
   else if (rounding) words.push(`${rounding.method ?? "exact"} ${rounding.nBits}`);
+  if (typeof interiorNoise === "number") words.push(`noise ${interiorNoise}`);
   if (log2PError !== undefined) words.push(`p 2^${log2PError}`);
   for (const [name, value] of Object.entries(quantization ?? {})) {
     if (value !== false) words.push(value === true ? name : `${name} ${String(value)}`);

@@ -50,7 +50,7 @@ export interface TrialSettings {
 /** Rows simulated between two looks at the signal. */
 const BATCH = 64;
 /** Quantized modules kept at hand: neighbours in noise share one. */
-const KEPT_MODULES = 12;
+const KEPT_MODULES = 24;
 
 /** Tries settings on splits; remembers quantized modules and judges. */
 export class Trials {
