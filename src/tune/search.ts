@@ -9,7 +9,7 @@ import type { Steps } from "../steps.ts";
 import { frontOf, isAffordable } from "./front.ts";
 import type { Split } from "./rows.ts";
 import { AXES, type Place, type Space, keyOf, neighboursOf, optionsOf } from "./space.ts";
-import type { Measured, Trials } from "./trials.ts";
+import type { ClearLoss, Measured, Measures } from "./trials.ts";
 
 /** A place that was simulated. */
 export interface Found {
@@ -59,14 +59,14 @@ const WORTHWHILE = 0.995;
 /** Trials told as steps of the whole search. */
 export class Search {
   readonly #space: Space;
-  readonly #trials: Trials;
+  readonly #trials: Measures;
   readonly #split: Split;
   readonly #aim: SearchAim;
   readonly #seen = new Set<string>();
   readonly found: Found[] = [];
   #done = 0;
 
-  constructor(space: Space, trials: Trials, split: Split, aim: SearchAim) {
+  constructor(space: Space, trials: Measures, split: Split, aim: SearchAim) {
     this.#space = space;
     this.#trials = trials;
     this.#split = split;
@@ -191,7 +191,7 @@ export class Search {
   }
 
   /** Without rounding, which is looked at with parameters later. */
-  *#clear(place: Place): Steps<{ excess: number; distance: number }> {
+  *#clear(place: Place): Steps<ClearLoss> {
     const { roundingThresholdBits: _, ...options } = optionsOf(this.#space, place);
     const result = yield* this.#within(this.#trials.clear(this.#split, options));
     this.#done++;

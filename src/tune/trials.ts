@@ -47,13 +47,29 @@ export interface TrialSettings {
   readonly draws: number;
 }
 
+/** What a search asks about settings. */
+export interface Measures {
+  /** Loss in the clear, without noise and whatever no parameters could serve. */
+  clear(split: Split, options: TunedOptions): Steps<ClearLoss>;
+  /** Cost of the settings, or null where no parameters serve them. */
+  cost(split: Split, options: TunedOptions): Steps<Cost | null>;
+  /** Cost and simulated loss of the settings, or null where no parameters serve them. */
+  simulate(split: Split, options: TunedOptions): Steps<Measured | null>;
+}
+
+/** Mean loss beyond that of the float model, and mean distance to its outputs. */
+export interface ClearLoss {
+  readonly excess: number;
+  readonly distance: number;
+}
+
 /** Rows simulated between two looks at the signal. */
 const BATCH = 64;
 /** Quantized modules kept at hand: neighbours in noise share one. */
 const KEPT_MODULES = 24;
 
 /** Tries settings on splits; remembers quantized modules and judges. */
-export class Trials {
+export class Trials implements Measures {
   readonly #pipeline: Pipeline;
   readonly #graph: Graph;
   readonly #settings: TrialSettings;
@@ -80,21 +96,18 @@ export class Trials {
     return judge;
   }
 
-  /** Loss in the clear, without noise and whatever no parameters could serve. */
-  *clear(split: Split, options: TunedOptions): Steps<{ excess: number; distance: number }> {
+  *clear(split: Split, options: TunedOptions): Steps<ClearLoss> {
     const module = yield* this.#module(split, options);
     const outputs = tensorsOf(module.forward<Tensor[]>([...split.rows]));
     const judge = this.judge(split);
     return { excess: excessOf(judge.losses(outputs), judge), distance: judge.distance(outputs) };
   }
 
-  /** Cost of the settings, or null where no parameters serve them. */
   *cost(split: Split, options: TunedOptions): Steps<Cost | null> {
     const compiled = yield* this.#compile(split, options);
     return compiled && costOf(compiled);
   }
 
-  /** Cost and simulated loss of the settings, or null where no parameters serve them. */
   *simulate(split: Split, options: TunedOptions): Steps<Measured | null> {
     const compiled = yield* this.#compile(split, options);
     if (compiled === null) return null;
