@@ -118,6 +118,7 @@ export function planEncodings(
   }
   const scales = circuit.values.map((_, i) => scaleOf(demands.get(classOf(valueId(i)))));
   const placements = new Map<ValueId, Placement>();
+  const noisy = interiorNoise === null ? new Set<ValueId>() : noisyTables(circuit);
   circuit.values.forEach(({ op, inputs }, i) => {
     if (op.kind !== "table") return;
     const grid = gridOf(op.encoding);
@@ -127,8 +128,7 @@ export function planEncodings(
     const scale = factor * shared;
     const bounds = op.encoding.kind === "fit" ? fitInterval(op.encoding) : boundsOf(inputs[0]);
     const laid = place(grid, bounds, scale);
-    const rounds = op.encoding.kind === "approximate" || op.encoding.kind === "fit";
-    const noisySpan = rounds && interiorNoise !== null ? bounds.hi - bounds.lo + grid.step : null;
+    const noisySpan = noisy.has(valueId(i)) ? bounds.hi - bounds.lo + grid.step : null;
     placements.set(valueId(i), { ...laid, factor: Number(factor), scale, noisySpan });
   });
   return { scales, placements, outputs, interiorNoise };
@@ -150,6 +150,27 @@ function scaleOf(demand: Demand | undefined): bigint {
   if (powerOfTwo) return HALF_TORUS >> BigInt(Math.ceil(Math.log2(units)));
   // Units may be fractional (fit steps); 2^-20 of a unit is far below any margin.
   return (HALF_TORUS << 20n) / BigInt(Math.ceil(units * 2 ** 20));
+}
+
+/**
+ * Tables that may bear noise: those that round, and those that read the codes of such a table, which are off by what it
+ * bore anyway. Tables behind exact rounding and those that read inputs must be right.
+ */
+function noisyTables({ values }: Circuit): ReadonlySet<ValueId> {
+  const noisy = new Set<ValueId>();
+  const reached = new Set<ValueId>();
+  values.forEach(({ op, inputs }, i) => {
+    const isReached = inputs.some((id) => reached.has(id));
+    if (op.kind === "table") {
+      const { kind } = op.encoding;
+      if (kind === "rounded" || (kind === "each" && !isReached)) return;
+      noisy.add(valueId(i));
+      reached.add(valueId(i));
+    } else if (isReached) {
+      reached.add(valueId(i));
+    }
+  });
+  return noisy;
 }
 
 /** The interval that a fit table reads, behind its shifts. */

@@ -12,13 +12,15 @@ import { constantIndices, constantShape, tabulateAt } from "./tabulate.ts";
 /** Points that a table's function is known at, over three times the widest channel. */
 const POINTS = 1536;
 /** Quantiles that stand for the values of a channel, and values of one that are looked at. */
-const QUANTILES = 128;
+const QUANTILES = 100;
 const MOST_VALUES = 1 << 14;
 /** Middles of five equal parts of a standard normal distribution. */
 const NORMAL = [-1.2816, -0.5244, 0, 0.5244, 1.2816];
 /** Candidates: widths as a share of the widest channel's, places from the low end of the play to the high end. */
-const WIDTHS = Array.from({ length: 16 }, (_, i) => 1.1 * 0.93 ** i);
-const PLACES = [-0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75];
+const WIDTHS = Array.from({ length: 14 }, (_, i) => 1.05 * 0.92 ** i);
+const PLACES = [-0.5, -0.25, 0, 0.25, 0.5];
+/** The error falls with the width to its least and rises from there: so much above it ends the search. */
+const PAST_LEAST = 1.25;
 
 /** What the window is for. */
 export interface WindowUse {
@@ -27,9 +29,11 @@ export interface WindowUse {
   readonly noise: number;
 }
 
-/** One channel: its table's function by place, and its values. */
+/** One channel: its table's function on points that are `step` apart, and its values. */
 interface Channel {
-  readonly at: (x: number) => number;
+  readonly results: Float64Array;
+  readonly first: number;
+  readonly step: number;
   readonly lo: number;
   readonly hi: number;
   /** Equally likely values, with the spread that so few rows leave open. */
@@ -55,6 +59,7 @@ export function learnWindow(
     const placed = channels.map((channel) => placeWindow(channel, width, use));
     const error = placed.reduce((sum, one) => sum + one.error, 0);
     if (error < best.error) best = { error, width, starts: placed.map(({ start }) => start) };
+    if (error > PAST_LEAST * best.error) break;
   }
   const step = best.width / use.steps;
   const shifts = best.starts.map((start) => Math.round(start + step / 2));
@@ -82,13 +87,16 @@ function placeWindow(
 
 /** Mean squared error of the table's results under noise. */
 function errorOf(
-  { at, values }: Channel,
+  { results, first, step, values }: Channel,
   {
     start,
     width,
     spread,
   }: { readonly start: number; readonly width: number; readonly spread: number },
 ): number {
+  const last = results.length - 1;
+  const at = (x: number): number =>
+    results[Math.min(last, Math.max(0, Math.round((x - first) / step)))];
   const ends = at(start) + at(start + width);
   let sum = 0;
   for (const value of values) {
@@ -122,13 +130,12 @@ function channelsOf(op: TableOp, operand: Tensor, shape: readonly number[]): Cha
   const points = Float64Array.from({ length: POINTS }, (_, i) => first + i * step);
   const table = tabulateAt(op, points, operand.shape.length).data;
   return sorted.map((list, channel) => ({
+    results: Float64Array.from(points, (_, point) => table[point * count + channel]),
+    first,
+    step,
     lo: list[0],
     hi: list[list.length - 1],
     values: smoothed(list),
-    at: (x) => {
-      const point = Math.min(POINTS - 1, Math.max(0, Math.round((x - first) / step)));
-      return table[point * count + channel];
-    },
   }));
 }
 
