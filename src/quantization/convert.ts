@@ -248,11 +248,19 @@ class Walk {
     const constant = this.#constants.get(name);
     if (constant) return { constant, value: null };
     const { data, quantizer } = this.#flow(name);
+    const own = quantizer ?? this.#inputQuantizer(data, inputOptions, nBits);
+    return { constant: null, value: { floats: data, codes: null, quantizer: own } };
+  }
+
+  #inputQuantizer(
+    data: Tensor,
+    inputOptions: QuantizationOptions,
+    nBits: number,
+  ): UniformQuantizer {
     const stats = this.#method.range(withinFinite(data), nBits);
     const { rmin, rmax } = stats;
     const options = optionsFor({ inputOptions, signsPerInput: this.#method.signsPerInput }, stats);
-    const own = quantizer ?? new UniformQuantizer({ ...options, rmin, rmax }, stats);
-    return { constant: null, value: { floats: data, codes: null, quantizer: own } };
+    return new UniformQuantizer({ ...options, rmin, rmax }, stats);
   }
 
   /** Bits at which a node's result is read: those of its most precise reader. */

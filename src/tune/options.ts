@@ -21,9 +21,9 @@ export interface TuningOptions {
   readonly metric?: MetricName | "auto";
   /** Loss against the float model that is tolerated: 0.01 is one row in a hundred, or 1 % of relative error. Default 0.01. */
   readonly tolerance?: number;
-  /** How many settings are simulated. Default 100. */
+  /** How many settings are simulated. Default 80. */
   readonly points?: number;
-  /** Simulations of every row, each with other noise. Default 2. */
+  /** Simulations of every row for the final scores, each with other noise. Default 2. */
   readonly draws?: number;
   /** Most rows simulated at a time; the rows that give the final scores are others. Default 500. */
   readonly maxRows?: number;
@@ -52,7 +52,7 @@ export function completeTuning(options: TuningOptions = {}): CompleteTuning {
     throw bad("tuning", "an object", options);
   }
   checkKeys(options, KEYS);
-  const { metric = "auto", tolerance = 0.01, points = 100, draws = 2, maxRows = 500 } = options;
+  const { metric = "auto", tolerance = 0.01, points = 80, draws = 2, maxRows = 500 } = options;
   if (!["auto", "accuracy", "error"].includes(metric)) {
     throw bad("tuning.metric", '"auto", "accuracy" or "error"', metric);
   }

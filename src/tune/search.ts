@@ -41,7 +41,7 @@ export function usefulFront(found: readonly Found[], aim: SearchAim): Found[] {
 /** Choices of quantization that the clear stage lets through. */
 const KEPT_CHOICES = 2;
 /** Bits of weights at which choices are compared: few enough to tell them apart. */
-const SCREENING_BITS: readonly number[] = [4, 3];
+const SCREENING_BITS = 3;
 /** Bits of weights that the clear stage looks at. */
 const CLEAR_BITS: readonly number[] = [6, 5, 4, 3, 2];
 /** Steps and noise of the first simulations: those of the middle for every choice, the others for the best one. */
@@ -87,12 +87,9 @@ export class Search {
     if (all.length === 1) return all;
     const ranked: { index: number; loss: number }[] = [];
     for (const index of all) {
-      let loss = 0;
-      for (const bits of SCREENING_BITS) {
-        const clear = yield* this.#clear(this.#place({ quantization: index, weights: bits }));
-        loss += clear.excess + clear.distance;
-      }
-      ranked.push({ index, loss });
+      const place = this.#place({ quantization: index, weights: SCREENING_BITS });
+      const { excess, distance } = yield* this.#clear(place);
+      ranked.push({ index, loss: excess + distance });
     }
     ranked.sort((a, b) => a.loss - b.loss);
     return ranked.slice(0, KEPT_CHOICES).map(({ index }) => index);
@@ -209,7 +206,7 @@ export class Search {
   get #total(): number {
     const choices = this.#space.quantization.length;
     const clear =
-      (choices === 1 ? 0 : choices * SCREENING_BITS.length) +
+      (choices === 1 ? 0 : choices) +
       (this.#space.weights.length === 1 ? 0 : Math.min(choices, KEPT_CHOICES) * CLEAR_BITS.length);
     return Math.max(clear + this.#aim.points, this.#done + 1);
   }

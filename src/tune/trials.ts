@@ -40,21 +40,17 @@ export interface Measured extends Cost {
   readonly distance: number;
 }
 
-/** How trials measure. */
-export interface TrialSettings {
-  readonly metric: MetricName | "auto";
-  /** Simulations of every row, each with noise of its own. */
-  readonly draws: number;
-}
-
 /** What a search asks about settings. */
 export interface Measures {
   /** Loss in the clear, without noise and whatever no parameters could serve. */
   clear(split: Split, options: TunedOptions): Steps<ClearLoss>;
   /** Cost of the settings, or null where no parameters serve them. */
   cost(split: Split, options: TunedOptions): Steps<Cost | null>;
-  /** Cost and simulated loss of the settings, or null where no parameters serve them. */
-  simulate(split: Split, options: TunedOptions): Steps<Measured | null>;
+  /**
+   * Cost and simulated loss of the settings, or null where no parameters serve them. Each of the draws simulates every row
+   * with noise of its own.
+   */
+  simulate(split: Split, options: TunedOptions, draws?: number): Steps<Measured | null>;
 }
 
 /** Mean loss beyond that of the float model, and mean distance to its outputs. */
@@ -72,7 +68,7 @@ const KEPT_MODULES = 24;
 export class Trials implements Measures {
   readonly #pipeline: Pipeline;
   readonly #graph: Graph;
-  readonly #settings: TrialSettings;
+  readonly #metric: MetricName | "auto";
   readonly #modules = new Map<string, QuantizedModule>();
   readonly #judges = new Map<Split, Judge>();
   /** A cost is asked for first, and then often the losses of the same. */
@@ -80,10 +76,10 @@ export class Trials implements Measures {
   /** Why the last settings that could not be compiled could not. */
   lastError: SottoError | null = null;
 
-  constructor(pipeline: Pipeline, graph: Graph, settings: TrialSettings) {
+  constructor(pipeline: Pipeline, graph: Graph, metric: MetricName | "auto") {
     this.#pipeline = pipeline;
     this.#graph = graph;
-    this.#settings = settings;
+    this.#metric = metric;
   }
 
   /** The judge of a split's rows. Throws BAD_SHAPE on labels that do not fit. */
@@ -91,7 +87,7 @@ export class Trials implements Measures {
     const known = this.#judges.get(split);
     if (known) return known;
     const floats = evaluate(this.#graph, split.rows);
-    const judge = judgeOf(this.#settings.metric, floats, split.labels);
+    const judge = judgeOf(this.#metric, floats, split.labels);
     this.#judges.set(split, judge);
     return judge;
   }
@@ -108,14 +104,13 @@ export class Trials implements Measures {
     return compiled && costOf(compiled);
   }
 
-  *simulate(split: Split, options: TunedOptions): Steps<Measured | null> {
+  *simulate(split: Split, options: TunedOptions, draws = 1): Steps<Measured | null> {
     const compiled = yield* this.#compile(split, options);
     if (compiled === null) return null;
     const judge = this.judge(split);
     const rows = split.rows[0].shape[0];
     const losses = new Float64Array(rows);
     let distance = 0;
-    const { draws } = this.#settings;
     for (let draw = 0; draw < draws; draw++) {
       const outputs = yield* simulateRows(compiled, split, seededRandom(draw + 1));
       judge.losses(outputs).forEach((loss, row) => {

@@ -32,13 +32,13 @@ export interface TuningTask {
 /** Points that lose more than this (and twice the tolerance) are not looked for. */
 const LARGEST_LOSS = 0.15;
 /** Most points of the search's front that are scored again. */
-const MOST_CONFIRMED = 14;
+const MOST_CONFIRMED = 12;
 
 /** Searches, scores what was found on other rows, and chooses. Throws what compiling throws where nothing can be compiled. */
 export function* tuneInSteps(task: TuningTask): Steps<TuningResult> {
   const { tuning, budgets, space } = task;
   const splits = splitsFor(task);
-  const trials = new Trials(task.pipeline, task.graph, tuning);
+  const trials = new Trials(task.pipeline, task.graph, tuning.metric);
   const { tolerance } = tuning;
   const largestLoss = Math.max(LARGEST_LOSS, 2 * tolerance);
   const aim = { points: tuning.points, tolerance, largestLoss, budgets };
@@ -90,7 +90,7 @@ function worthConfirming(front: readonly Found[], tolerance: number): readonly F
 
 /** Scores a place on the rows that the search did not see; its cost is that of calibrating with all rows. */
 function* scored(
-  { space, calibration }: TuningTask,
+  { space, calibration, tuning }: TuningTask,
   trials: Trials,
   { confirm }: Splits,
   { place }: Found,
@@ -101,7 +101,7 @@ function* scored(
   if (cost === null) return null;
   const losses: Float64Array[] = [];
   for (const split of confirm) {
-    const measured = yield* trials.simulate(split, options);
+    const measured = yield* trials.simulate(split, options, tuning.draws);
     if (measured === null) return null;
     losses.push(measured.losses);
   }
