@@ -38,16 +38,9 @@ export function settle(options: CompileOptions, found: TunedOptions): FixedOptio
   return withFixed(options, found);
 }
 
-function withFixed(
-  {
-    nBits: _,
-    roundingThresholdBits: __,
-    interiorNoise: ___,
-    tuning: ____,
-    ...others
-  }: CompileOptions,
-  fixed: Partial<TunedOptions>,
-): FixedOptions {
+function withFixed(options: CompileOptions, fixed: Partial<TunedOptions>): FixedOptions {
+  const { nBits: _, roundingThresholdBits: __, interiorNoise: ___, ...rest } = options;
+  const { tuning: ____, ...others } = rest;
   return { ...others, ...fixed };
 }
 

@@ -54,8 +54,9 @@ export function frontOf<T extends Comparable>(points: readonly T[]): T[] {
   return front;
 }
 
-/** Mean of differences of losses, and its standard error; never 0, because rows not seen may still differ. */
+/** Mean of differences of losses, and its standard error. */
 export function pairedLoss(
+  metric: MetricName,
   losses: Float64Array,
   floatLosses: Float64Array,
 ): { readonly loss: number; readonly standardError: number } {
@@ -69,8 +70,9 @@ export function pairedLoss(
   });
   const loss = sum / rows;
   const variance = squares / rows - loss * loss;
-  // As if one more row had been lost: a setting that lost none of n rows may well lose one in n.
-  return { loss, standardError: Math.sqrt((variance + 1 / rows) / rows) };
+  // As if one more answer had been wrong: a setting that errs on none of n rows may well err on one in n.
+  const unseen = metric === "accuracy" ? 1 / rows : 0;
+  return { loss, standardError: Math.sqrt((Math.max(0, variance) + unseen) / rows) };
 }
 
 /** Part of the tolerance that uncertainty may claim at most: few rows must not rule out everything. */

@@ -76,7 +76,9 @@ export class Search {
   /** Runs all stages; `found` has every place that was simulated. */
   *run(): Steps<readonly Found[]> {
     const choices = yield* this.#screenChoices();
-    for (const place of yield* this.#seeds(choices)) yield* this.#simulate(place);
+    for (const place of yield* this.#seeds(choices)) {
+      if (this.found.length < this.#aim.points) yield* this.#simulate(place);
+    }
     yield* this.#improve();
     return this.found;
   }
@@ -95,20 +97,24 @@ export class Search {
     return ranked.slice(0, KEPT_CHOICES).map(({ index }) => index);
   }
 
-  /** The coarse grid: bits that are not hopeless in the clear, with some levels of noise each. */
+  /** The coarse grid over bits that are not hopeless in the clear; what says most comes first. */
   *#seeds(choices: readonly number[]): Steps<Place[]> {
-    const seeds: Place[] = [];
-    for (const [rank, quantization] of choices.entries()) {
+    const bare: { readonly quantization: number; readonly weights: number }[] = [];
+    for (const quantization of choices) {
       const bits = this.#space.weights.length === 1 ? [NaN] : CLEAR_BITS;
       for (const weights of bits) {
-        const plain = this.#place({ quantization, weights });
-        if (bits.length > 1 && (yield* this.#clear(plain)).excess > this.#aim.largestLoss) continue;
-        for (const [steps, noise] of rank === 0 ? GRID : GRID.slice(0, 1)) {
-          seeds.push(this.#place({ quantization, weights, steps, noise }));
-        }
+        const start = { quantization, weights };
+        const isHopeless =
+          bits.length > 1 &&
+          (yield* this.#clear(this.#place(start))).excess > this.#aim.largestLoss;
+        if (!isHopeless) bare.push(start);
       }
     }
-    return seeds;
+    return GRID.flatMap(([steps, noise], rank) =>
+      bare
+        .filter(({ quantization }) => rank === 0 || quantization === choices[0])
+        .map((start) => this.#place({ ...start, steps, noise })),
+    );
   }
 
   /** The place with these values, or the nearest that the space has. */

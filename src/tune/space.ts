@@ -55,6 +55,10 @@ const FAILURES = [-40, -20, -12, -8, -5, -3] as const;
 const NOISES = [null, 0.004, 0.006, 0.009, 0.013, 0.018, 0.026, 0.037, 0.052, 0.075, 0.1] as const;
 const STEP_BITS = [8, 7, 6, 5, 4, 3, 2] as const;
 
+/** Bits of weights that a single node may have. */
+const LEAST_NODE_BITS = 2;
+const MOST_NODE_BITS = 8;
+
 /** Choices worth trying, Concrete ML's first. */
 const QUANTIZATIONS: readonly QuantizationChoices[] = [
   {},
@@ -170,8 +174,9 @@ function nodeMoves(space: Space, place: Place, by: number): Place[] {
   return space.nodes.flatMap((name) => {
     const more = (place.nodes[name] ?? 0) + by;
     const bits = common + more;
-    const isAllowed = bits >= 2 && bits <= 8 && Math.abs(more) <= 2;
-    return isAllowed ? [{ ...place, nodes: { ...place.nodes, [name]: more } }] : [];
+    return bits >= LEAST_NODE_BITS && bits <= MOST_NODE_BITS
+      ? [{ ...place, nodes: { ...place.nodes, [name]: more } }]
+      : [];
   });
 }
 

@@ -105,9 +105,10 @@ function* scored(
     if (measured === null) return null;
     losses.push(measured.losses);
   }
+  const { metric } = trials.judge(confirm[0]);
   const ours = joined(losses);
   const floats = joined(confirm.map((split) => trials.judge(split).floatLosses));
-  return { options, ...cost, score: 1 - mean(ours), ...pairedLoss(ours, floats) };
+  return { options, ...cost, score: 1 - mean(ours), ...pairedLoss(metric, ours, floats) };
 }
 
 function joined(parts: readonly Float64Array[]): Float64Array {

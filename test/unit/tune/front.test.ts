@@ -42,24 +42,35 @@ describe("the chosen point", () => {
 
 describe("the loss of rows against the float model's", () => {
   test("is the mean of differences", () => {
-    const { loss } = pairedLoss(Float64Array.of(1, 0, 1, 0), Float64Array.of(1, 0, 0, 0));
+    const { loss } = pairedLoss(
+      "accuracy",
+      Float64Array.of(1, 0, 1, 0),
+      Float64Array.of(1, 0, 0, 0),
+    );
     expect(loss).toBe(0.25);
   });
 
   test("has the standard error of a share of rows", () => {
     const losses = Float64Array.from({ length: 1000 }, (_, row) => (row % 10 === 0 ? 1 : 0));
-    const { standardError } = pairedLoss(losses, new Float64Array(1000));
+    const { standardError } = pairedLoss("accuracy", losses, new Float64Array(1000));
     expect(standardError).toBeCloseTo(Math.sqrt((0.1 * 0.9) / 1000), 3);
   });
 
   test("is smaller in pairs than alone where both lose the same rows", () => {
     const both = Float64Array.from({ length: 100 }, (_, row) => row % 2);
-    const paired = pairedLoss(both, both);
-    const alone = pairedLoss(both, new Float64Array(100));
+    const paired = pairedLoss("accuracy", both, both);
+    const alone = pairedLoss("accuracy", both, new Float64Array(100));
     expect(paired.standardError).toBeLessThan(alone.standardError / 4);
   });
 
-  test("is never certain", () => {
-    expect(pairedLoss(new Float64Array(50), new Float64Array(50)).standardError).toBeCloseTo(0.02);
+  test("of a measure of distance is as certain as its rows are equal", () => {
+    const losses = Float64Array.of(0.25, 0.25, 0.25, 0.25);
+    expect(pairedLoss("error", losses, new Float64Array(4)).standardError).toBe(0);
+  });
+
+  test("of right and wrong answers is never certain", () => {
+    expect(
+      pairedLoss("accuracy", new Float64Array(50), new Float64Array(50)).standardError,
+    ).toBeCloseTo(0.02);
   });
 });
