@@ -42,6 +42,8 @@ export function* constraintsInSteps(
         Number.isInteger(Math.log2(boxes)) && Math.abs(width * 2 * boxes - 1) < 1e-9;
       constraints.push({
         ...base(circuit, id, forms[source], factor),
+        // A table that multiplies its input reads copies of it.
+        ...(factor === 1 ? { sources: distinctInputs(circuit, source) } : {}),
         kind: "lookup",
         margin: width / 2,
         misalignment: isAligned ? 0 : 0.5,
@@ -72,6 +74,25 @@ export function* constraintsInSteps(
 /** Factor that moves bit `position` of an integer at this scale to the top of the torus. */
 export function bitAmplification(scale: bigint, position: number): number {
   return Number(2n ** 63n / (scale << BigInt(position)));
+}
+
+/**
+ * Elements of a value that differ from the one before them: consecutive lookups of one ciphertext share its keyswitch.
+ * Only moves within one value repeat ciphertexts.
+ */
+function distinctInputs(circuit: Circuit, id: ValueId): number {
+  const count = sizeOf(circuit.values[id].shape);
+  let order: Int32Array | null = null;
+  let at = id;
+  for (;;) {
+    const { op, inputs } = circuit.values[at];
+    const isMove = op.kind === "gather" && inputs.length === 1 && !op.indices.includes(-1);
+    if (!isMove && op.kind !== "reshape") break;
+    if (isMove) order = order === null ? op.indices : order.map((index) => op.indices[index]);
+    at = inputs[0];
+  }
+  if (order === null) return count;
+  return order.reduce((runs, index, i) => runs + (i > 0 && index === order[i - 1] ? 0 : 1), 0);
 }
 
 /** Where a table's boxes lie. */

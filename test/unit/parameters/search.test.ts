@@ -6,12 +6,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SottoError } from "../../../src/errors.ts";
 import { effectiveMargin, verify } from "../../../src/parameters/choice.ts";
+import { COST_MODELS } from "../../../src/parameters/cost-models.ts";
 import {
-  COST_MODELS,
   type CostModel,
   evaluationKeyBytes,
-  keyswitchCost,
-  lookupCost,
+  lookupLayerCost,
+  shapeName,
 } from "../../../src/parameters/cost.ts";
 import { kappa } from "../../../src/parameters/failure.ts";
 import {
@@ -28,16 +28,23 @@ import {
   type SearchTarget,
 } from "../../../src/parameters/search.ts";
 import { minimalNoiseStd, minimalNoiseVariance } from "../../../src/parameters/security.ts";
-import { DEFAULT_SPACE, type SearchSpace } from "../../../src/parameters/space.ts";
+import { DEFAULT_SPACE, glweShapes, type SearchSpace } from "../../../src/parameters/space.ts";
 import { REFERENCE_OPTIMA } from "./reference-optima.ts";
 
 const OPERATIONS: CostModel = {
   name: "operations of the concrete-optimizer",
-  transform: 1,
-  multiply: 1,
+  externalProducts: Object.fromEntries(
+    glweShapes(DEFAULT_SPACE).map((shape) => {
+      const rows = shape.glweDimension + 1;
+      const size = shape.polynomialSize;
+      const transforms = rows * (size * Math.log2(size) + size);
+      const products = rows * rows * size;
+      return [shapeName(shape), [2 * transforms + products, transforms + products]];
+    }),
+  ),
   keyswitch: 2,
   stream: 0,
-  batch: 1,
+  combination: 0,
 };
 
 function lookup(bits: number, norm2: number, change: Partial<NoiseConstraint> = {}) {
@@ -144,7 +151,8 @@ function bruteForce(constraints: readonly NoiseConstraint[], log2P: number, mode
               });
               if (extension === undefined) cost = Infinity;
               else if (!isOutput) {
-                cost += c.count * (lookupCost(p, extension, model) + keyswitchCost(p, model));
+                const { count: items, sources = items } = c;
+                cost += lookupLayerCost(p, { items, sources, extension }, model);
               }
             }
             least = Math.min(least, cost);
@@ -156,15 +164,17 @@ function bruteForce(constraints: readonly NoiseConstraint[], log2P: number, mode
   return least;
 }
 
-const anyConstraint: fc.Arbitrary<NoiseConstraint> = fc.record({
-  kind: fc.constantFrom("lookup" as const, "lookup" as const, "output" as const),
-  name: fc.constant("item"),
-  count: fc.integer({ min: 1, max: 500 }),
-  inputNorm: fc.constantFrom(0, 1, 1000),
-  lookupNorm: fc.double({ min: 0, max: 16, noNaN: true }).map((log2) => 2 ** log2),
-  margin: fc.double({ min: 3, max: 8, noNaN: true }).map((log2) => 2 ** -log2),
-  misalignment: fc.constantFrom(0, 0.5),
-});
+const anyConstraint: fc.Arbitrary<NoiseConstraint> = fc
+  .record({
+    kind: fc.constantFrom("lookup" as const, "lookup" as const, "output" as const),
+    name: fc.constant("item"),
+    count: fc.integer({ min: 1, max: 500 }),
+    inputNorm: fc.constantFrom(0, 1, 1000),
+    lookupNorm: fc.double({ min: 0, max: 16, noNaN: true }).map((log2) => 2 ** log2),
+    margin: fc.double({ min: 3, max: 8, noNaN: true }).map((log2) => 2 ** -log2),
+    misalignment: fc.constantFrom(0, 0.5),
+  })
+  .chain((c) => fc.integer({ min: 1, max: c.count }).map((sources) => ({ ...c, sources })));
 
 const anyLog2P = fc.constantFrom(-14, -40, -64, -128);
 
