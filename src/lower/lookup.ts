@@ -64,9 +64,10 @@ export function lowerTable(
     starts: Uint32Array.from({ length: tables * boxes }, (_, i) => starts[i % boxes]),
     values,
     offsets: new BigUint64Array(tables).fill(offsetOf(placement)),
-    outputOffset: 0n,
+    outputOffsets: new BigUint64Array(tables),
     sources: Uint32Array.from({ length: count }, (_, i) => elementOf(source, i)),
     tableOf: tableIndices(shape, constantShape(op).shape),
+    degrees: new Uint32Array(count),
   });
   return { tensor, order: null };
 }
@@ -114,9 +115,10 @@ export function lowerBit(context: Context, position: number, id: ValueId): Locat
     starts: Uint32Array.of(0),
     values: BigUint64Array.of(BigInt.asUintN(64, -half)),
     offsets: BigUint64Array.of(2n ** 62n),
-    outputOffset: half,
+    outputOffsets: BigUint64Array.of(half),
     sources: Uint32Array.from({ length: count }, (_, i) => i),
     tableOf: new Uint32Array(count),
+    degrees: new Uint32Array(count),
   });
   return { tensor, order: null };
 }

@@ -181,8 +181,9 @@ impl Sampler<'_> {
             starts: (0..BOXES).map(|index| (index * size / BOXES) as u32).collect(),
             values: values.clone(),
             offsets: vec![0],
-            output_offset: 0,
+            output_offsets: vec![0],
             table_of: vec![0; count],
+            degrees: vec![0; count],
             sources: indices,
         };
         let output = look_up(&lookup, ciphertexts, parameters, self.keys(), self.control)?;

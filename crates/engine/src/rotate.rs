@@ -151,16 +151,18 @@ impl Rotator {
         }
     }
 
-    /// Writes the constant coefficient of lookup `index` as a ciphertext under the big key.
-    pub(crate) fn extract(&self, shape: Shape, index: usize, output: &mut [u64]) {
-        let start = index * shape.accumulator_words();
+    /// Writes coefficient `degree` of lookup `index` as a ciphertext under the big key.
+    pub(crate) fn extract(&self, shape: Shape, index: usize, degree: usize, output: &mut [u64]) {
+        let factor = 1 << shape.extension_log;
+        let start = index * shape.accumulator_words() + degree % factor * shape.glwe_words();
         let ciphertext = GlweCiphertext::from_container(
             &self.accumulators[start..start + shape.glwe_words()],
             PolynomialSize(shape.polynomial_size),
             CiphertextModulus::new_native(),
         );
         let mut output = LweCiphertext::from_container(output, CiphertextModulus::new_native());
-        extract_lwe_sample_from_glwe_ciphertext(&ciphertext, &mut output, MonomialDegree(0));
+        let degree = MonomialDegree(degree / factor);
+        extract_lwe_sample_from_glwe_ciphertext(&ciphertext, &mut output, degree);
     }
 }
 

@@ -47,6 +47,11 @@ impl ServerKey {
 }
 
 impl LookupKeys {
+    /// Words of a ciphertext under the big key.
+    pub(crate) fn ciphertext_words(&self) -> usize {
+        self.bootstrap.output_lwe_dimension().to_lwe_size().0
+    }
+
     fn expand(keys: SeededKeys, parameters: &Parameters, control: &Control) -> Result<Self> {
         // The transform's plan is chosen by timing and then kept for the process; doing it here,
         // before threads contend, keeps the choice sound and all keys on one plan.

@@ -36,9 +36,10 @@ pub fn time_raw_lookup(
         starts: vec![0],
         values: vec![1 << 60],
         offsets: vec![0],
-        output_offset: 0,
+        output_offsets: vec![0],
         sources: vec![0],
         table_of: vec![0],
+        degrees: vec![0],
     };
     let shape = Shape::new(&parameters, extension_log);
     let layer = Layer { lookup: &lookup, operand: &operand, keys, shape };
@@ -48,7 +49,7 @@ pub fn time_raw_lookup(
     // The first lookup warms caches and buffers and is not counted.
     for iteration in 0..=iterations {
         let start = Instant::now();
-        layer.run_batch(0, &mut output, &mut rotator, &control)?;
+        layer.run_batch(&[0..1], &mut output, &mut rotator, &control)?;
         if iteration > 0 {
             times.push(start.elapsed().as_nanos() as f64);
         }
