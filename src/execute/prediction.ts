@@ -2,7 +2,12 @@
  * Predicted time of a program, instruction by instruction.
  * @module
  */
-import type { Instruction, LinearInstruction, Program } from "../lower/program.ts";
+import type {
+  Instruction,
+  LinearInstruction,
+  LookupInstruction,
+  Program,
+} from "../lower/program.ts";
 import { combinationCost, type CostModel, lookupLayerCost } from "../parameters/cost.ts";
 
 /** Nanoseconds of each instruction on `threads` threads that do nothing else. */
@@ -15,12 +20,7 @@ export function predictInstructions(
     if (instruction.kind === "linear") {
       return combinationCost(parameters, termsOf(instruction), model) / threads;
     }
-    const { sources, extensionLog } = instruction;
-    const layer = {
-      items: sources.length,
-      sources: runsOf(sources),
-      extension: 2 ** extensionLog,
-    };
+    const layer = { ...workOf(instruction), extension: 2 ** instruction.extensionLog };
     return lookupLayerCost(parameters, layer, model, threads);
   };
   return Float64Array.from(instructions, cost);
@@ -41,9 +41,17 @@ function termsOf({ groups, rows, positions, gather }: LinearInstruction): {
   return { outputs: groups * rows * positions, terms: rows * present };
 }
 
-/** Entries that differ from the one before: consecutive lookups of one source share its keyswitch. */
-function runsOf(sources: Uint32Array): number {
-  let runs = 0;
-  for (let i = 0; i < sources.length; i++) runs += i > 0 && sources[i] === sources[i - 1] ? 0 : 1;
-  return runs;
+/** Rotations and keyswitches: consecutive lookups of one source share the latter, those of one table too the former. */
+function workOf({ sources, tableOf }: LookupInstruction): {
+  readonly rotations: number;
+  readonly sources: number;
+} {
+  let rotations = 0;
+  let distinct = 0;
+  sources.forEach((source, i) => {
+    const isNew = i === 0 || source !== sources[i - 1];
+    distinct += isNew ? 1 : 0;
+    rotations += isNew || tableOf[i] !== tableOf[i - 1] ? 1 : 0;
+  });
+  return { rotations, sources: distinct };
 }

@@ -17,7 +17,9 @@ export interface NoiseConstraint {
   readonly name: string;
   /** How many such decisions one inference makes. */
   readonly count: number;
-  /** Distinct inputs of these lookups, which share a keyswitch each; as many as lookups when not given. */
+  /** Blind rotations of these lookups; as many as lookups when not given. */
+  readonly rotations?: number;
+  /** Distinct inputs of the rotations, which share a keyswitch each; as many as rotations when not given. */
   readonly sources?: number;
   /** Sum of squares of the coefficients over fresh inputs. */
   readonly inputNorm: number;
@@ -103,6 +105,14 @@ export function constraintVariance(
   return decisionVariance(p, constraint, extension);
 }
 
+/** What a class of lookups has to do. */
+export function layerOf({ count, rotations = count, sources = rotations }: NoiseConstraint): {
+  readonly rotations: number;
+  readonly sources: number;
+} {
+  return { rotations, sources };
+}
+
 /** Completes a choice: failure probabilities, noise, security, cost and key size of given parameters. */
 export function evaluateChoice(
   constraints: readonly NoiseConstraint[],
@@ -124,8 +134,7 @@ export function evaluateChoice(
   let nanoseconds = 0;
   constraints.forEach((constraint, index) => {
     if (constraint.kind === "output") return;
-    const { count: items, sources = items } = constraint;
-    const layer = { items, sources, extension: extensions[index] ?? 1 };
+    const layer = { ...layerOf(constraint), extension: extensions[index] ?? 1 };
     nanoseconds += lookupLayerCost(parameters, layer, model);
   });
   return {

@@ -3,6 +3,7 @@
  * @module
  */
 import { type Circuit, type ValueId, valueId } from "../circuit/ir.ts";
+import { constantShape } from "../passes/infer-bounds.ts";
 import { type Steps, finish } from "../steps.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { NoiseConstraint } from "./choice.ts";
@@ -42,8 +43,7 @@ export function* constraintsInSteps(
         Number.isInteger(Math.log2(boxes)) && Math.abs(width * 2 * boxes - 1) < 1e-9;
       constraints.push({
         ...base(circuit, id, forms[source], factor),
-        // A table that multiplies its input reads copies of it.
-        ...(factor === 1 ? { sources: distinctInputs(circuit, source) } : {}),
+        ...workOf(circuit, id, factor),
         kind: "lookup",
         margin: width / 2,
         misalignment: isAligned ? 0 : 0.5,
@@ -74,6 +74,20 @@ export function* constraintsInSteps(
 /** Factor that moves bit `position` of an integer at this scale to the top of the torus. */
 export function bitAmplification(scale: bigint, position: number): number {
   return Number(2n ** 63n / (scale << BigInt(position)));
+}
+
+/** Rotations and keyswitches of a table: fewer than elements where consecutive ones read the same. */
+function workOf(
+  circuit: Circuit,
+  id: ValueId,
+  factor: number,
+): Pick<NoiseConstraint, "rotations" | "sources"> {
+  const { op, inputs } = circuit.values[id];
+  // A table that multiplies its input reads copies of it.
+  if (op.kind !== "table" || factor !== 1) return {};
+  const sources = distinctInputs(circuit, inputs[0]);
+  const isOneTable = sizeOf(constantShape(op).shape) === 1;
+  return isOneTable ? { rotations: sources, sources } : { sources };
 }
 
 /**

@@ -80,29 +80,30 @@ export function keyswitchWords(p: CryptoParameters): number {
 
 /** Lookups of one instruction. */
 export interface LookupLayer {
-  readonly items: number;
-  /** Distinct inputs: items that read the same one share its keyswitch. */
+  /** Blind rotations; lookups that read several results of one rotation count once. */
+  readonly rotations: number;
+  /** Distinct inputs: rotations that read the same one share its keyswitch. */
   readonly sources: number;
   readonly extension: number;
 }
 
 /**
- * Nanoseconds of a layer of lookups. `threads` share it as the engine does: batches differ by one item at most and their
+ * Nanoseconds of a layer of lookups. `threads` share it as the engine does: batches differ by one rotation at most and their
  * number is a multiple of the threads.
  */
 export function lookupLayerCost(
   p: CryptoParameters,
-  { items, sources, extension }: LookupLayer,
+  { rotations, sources, extension }: LookupLayer,
   model: CostModel,
   threads = 1,
 ): number {
   const { level } = p.bootstrap;
-  const busy = Math.min(threads, items);
-  const full = Math.ceil(items / batchSize(p, extension));
-  const batches = Math.min(items, Math.ceil(full / threads) * threads);
-  const own = Math.ceil(items / busy);
+  const busy = Math.min(threads, rotations);
+  const full = Math.ceil(rotations / batchSize(p, extension));
+  const batches = Math.min(rotations, Math.ceil(full / threads) * threads);
+  const own = Math.ceil(rotations / busy);
   const rotation = p.lweDimension * extension * externalProductCost(p, level, model);
-  const keyswitch = (sources / items) * keyswitchWords(p) * model.keyswitch;
+  const keyswitch = (sources / rotations) * keyswitchWords(p) * model.keyswitch;
   return Math.ceil(batches / busy) * streamCost(p, model) + own * (rotation + keyswitch);
 }
 

@@ -5,7 +5,7 @@
  * cost, and a candidate whose bound is not below the best cost so far cannot win.
  * @module
  */
-import { type NoiseConstraint, toleratedStd } from "./choice.ts";
+import { layerOf, type NoiseConstraint, toleratedStd } from "./choice.ts";
 import {
   batchSize,
   bootstrapBytesPerBit,
@@ -27,11 +27,7 @@ interface Requirement {
   readonly bound: (size: number) => number;
 }
 
-/** Lookups of one instruction, and how many distinct inputs they have. */
-interface Layer {
-  readonly items: number;
-  readonly sources: number;
-}
+type Layer = ReturnType<typeof layerOf>;
 
 /** Constraints without repetition. */
 export interface Requirements {
@@ -72,7 +68,7 @@ export function requirementsOf(
     if (c.kind === "output") return -1;
     const key = [c.inputNorm, c.lookupNorm, c.margin, c.misalignment].join(" ");
     const entry = merged.get(key) ?? { first: c, layers: [], index: merged.size };
-    entry.layers.push({ items: c.count, sources: c.sources ?? c.count });
+    entry.layers.push(layerOf(c));
     merged.set(key, entry);
     return entry.index;
   });
@@ -333,10 +329,10 @@ function costsOf(
     streamCost: model.stream * bootstrapBytesPerBit(rotation, rotation.level),
     keyswitchCost: sources * model.keyswitch,
     keyswitchStreamCost: model.stream * KEYSWITCH_WORD_BYTES,
-    batches: byExtension((extension, { items }) =>
-      Math.ceil(items / batchSize(rotation, extension)),
+    batches: byExtension((extension, { rotations }) =>
+      Math.ceil(rotations / batchSize(rotation, extension)),
     ),
-    accumulators: byExtension((extension, { items }) => items * extension),
+    accumulators: byExtension((extension, { rotations }) => rotations * extension),
   };
 }
 

@@ -5,13 +5,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SottoError } from "../../../src/errors.ts";
-import { effectiveMargin, verify } from "../../../src/parameters/choice.ts";
+import { effectiveMargin, layerOf, verify } from "../../../src/parameters/choice.ts";
 import { COST_MODELS } from "../../../src/parameters/cost-models.ts";
 import {
   type CostModel,
   evaluationKeyBytes,
   lookupLayerCost,
-  shapeName,
 } from "../../../src/parameters/cost.ts";
 import { kappa } from "../../../src/parameters/failure.ts";
 import {
@@ -28,24 +27,9 @@ import {
   type SearchTarget,
 } from "../../../src/parameters/search.ts";
 import { minimalNoiseStd, minimalNoiseVariance } from "../../../src/parameters/security.ts";
-import { DEFAULT_SPACE, glweShapes, type SearchSpace } from "../../../src/parameters/space.ts";
+import { DEFAULT_SPACE, type SearchSpace } from "../../../src/parameters/space.ts";
+import { OPERATIONS } from "../../support/cost-model.ts";
 import { REFERENCE_OPTIMA } from "./reference-optima.ts";
-
-const OPERATIONS: CostModel = {
-  name: "operations of the concrete-optimizer",
-  externalProducts: Object.fromEntries(
-    glweShapes(DEFAULT_SPACE).map((shape) => {
-      const rows = shape.glweDimension + 1;
-      const size = shape.polynomialSize;
-      const transforms = rows * (size * Math.log2(size) + size);
-      const products = rows * rows * size;
-      return [shapeName(shape), [2 * transforms + products, transforms + products]];
-    }),
-  ),
-  keyswitch: 2,
-  stream: 0,
-  combination: 0,
-};
 
 function lookup(bits: number, norm2: number, change: Partial<NoiseConstraint> = {}) {
   const margin = 2 ** -(bits + 2);
@@ -151,8 +135,7 @@ function bruteForce(constraints: readonly NoiseConstraint[], log2P: number, mode
               });
               if (extension === undefined) cost = Infinity;
               else if (!isOutput) {
-                const { count: items, sources = items } = c;
-                cost += lookupLayerCost(p, { items, sources, extension }, model);
+                cost += lookupLayerCost(p, { ...layerOf(c), extension }, model);
               }
             }
             least = Math.min(least, cost);
@@ -243,8 +226,8 @@ describe("properties of the search", () => {
   });
 
   test("equal lookups count as one lookup with the sum of their counts", () => {
-    const apart = choose([lookup(5, 50, { count: 3 }), lookup(5, 50, { count: 4 })]);
-    const merged = choose([lookup(5, 50, { count: 7 })]);
+    const apart = choose([lookup(5, 50, { count: 32 }), lookup(5, 50, { count: 48 })]);
+    const merged = choose([lookup(5, 50, { count: 80 })]);
     expect(apart.parameters).toEqual(merged.parameters);
     expect(apart.extensions).toEqual([merged.extensions[0], merged.extensions[0]]);
     expect(apart.predictedNanoseconds).toBeCloseTo(merged.predictedNanoseconds, 0);
