@@ -223,7 +223,7 @@ export function print(choice: ParameterChoice): string {
     ...keys,
     `failure        ${power(worst)} per item at most, ${power(choice.log2GlobalFailure)} per inference`,
     `security       ${choice.securityBits.toFixed(1)} bits`,
-    `lookups        ${(choice.predictedNanoseconds / 1e6).toFixed(1)} ms on one core (${choice.costModel.name})`,
+    `predicted      ${(choice.predictedNanoseconds / 1e6).toFixed(1)} ms for all lookups on one core (${choice.costModel.name})`,
     `evaluation key ${(choice.evaluationKeyBytes / 1e6).toFixed(1)} MB`,
   ].join("\n");
 }
