@@ -112,7 +112,9 @@ fn items_of_one_source_and_table_share_a_rotation() {
         lookup.sources = (0..items).map(|item| (item / 40) as u32).collect();
         lookup.table_of = (0..items).map(|item| u32::from(item / 40 == 1)).collect();
         lookup.degrees = (0..items).map(|_| draws.below(size) as u32).collect();
-        let phases: Vec<u64> = (0..4).map(|_| (draws.word() >> 54 << 54) | (1 << 50)).collect();
+        let width = 63 - size.ilog2();
+        let middle = 1 << (width - 1);
+        let phases: Vec<u64> = (0..4).map(|_| (draws.word() >> width << width) | middle).collect();
         check(&parties, lookup, &phases);
     }
 }
