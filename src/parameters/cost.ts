@@ -122,14 +122,37 @@ export function combinationCost(
   return model.combination * (outputs + terms) * (bigDimension(p) + 1);
 }
 
-/** Bytes around the bodies of the evaluation keys: header, parameters, two seeds, digest (docs/format.md). */
-const KEY_OVERHEAD = 80 + 48 + 2 * 16 + 32;
+/** Header and parameters of the evaluation keys, and the digest behind them (docs/format.md). */
+const KEY_OVERHEAD = 80 + 48 + 32;
 
-/** Size of the evaluation keys as sent: bodies of the keyswitch key and of the bootstrap key, masks as seeds. */
+/** Coefficients or bits in a piece of either key, and the bytes of a piece's seed. */
+const KEYSWITCH_PIECE = 256;
+const BOOTSTRAP_PIECE = 16;
+const SEED_BYTES = 16;
+
+/** Size of the evaluation keys as sent: packed bodies of the keyswitch key and of the bootstrap key, masks as seeds. */
 export function evaluationKeyBytes(p: CryptoParameters): number {
-  if (p.lweDimension === 0) return KEY_OVERHEAD - 2 * 16;
-  const rows = p.glweDimension + 1;
-  const keyswitchBodies = bigDimension(p) * p.keyswitch.level;
-  const bootstrapBodies = p.lweDimension * p.bootstrap.level * rows * p.polynomialSize;
-  return KEY_OVERHEAD + 8 * (keyswitchBodies + bootstrapBodies);
+  if (p.lweDimension === 0) return KEY_OVERHEAD;
+  const { glweDimension, polynomialSize, bootstrap, keyswitch } = p;
+  const glweBodies = bootstrap.level * (glweDimension + 1) * polynomialSize;
+  return (
+    KEY_OVERHEAD +
+    pieceBytes(bigDimension(p), KEYSWITCH_PIECE, keyswitch.level * packedBits(32, p.lweNoiseStd)) +
+    pieceBytes(p.lweDimension, BOOTSTRAP_PIECE, glweBodies * packedBits(64, p.glweNoiseStd))
+  );
+}
+
+/** Bytes of a key of `total` elements in pieces of `size`, each a seed and packed bodies. */
+function pieceBytes(total: number, size: number, bitsPerElement: number): number {
+  let bytes = 0;
+  for (let first = 0; first < total; first += size) {
+    bytes += SEED_BYTES + Math.ceil((Math.min(size, total - first) * bitsPerElement) / 8);
+  }
+  return bytes;
+}
+
+/** Bits of a body that travel: those below an eighth of its noise are rounded off (crates/engine, packed.rs). */
+function packedBits(width: number, std: number): number {
+  const noiseBits = Math.floor(Math.log2(std)) + width;
+  return width - Math.min(width - 1, Math.max(0, noiseBits - 3));
 }

@@ -6,7 +6,6 @@ use rayon::prelude::*;
 
 use crate::control::Control;
 use crate::error::Result;
-use crate::keyswitch::keyswitch_batch;
 use crate::parameters::Parameters;
 use crate::program::Lookup;
 use crate::rotate::{Rotator, Shape};
@@ -103,7 +102,7 @@ impl Layer<'_> {
             .zip(rotations.chunks_exact_mut(small_words - 1))
             .map(|(row, rotations)| Switched::new(row, self.shape.log_modulus(), rotations))
             .collect();
-        rotator.start(self.shape, batch.len(), self.keys.fft.as_view());
+        rotator.start(self.shape, batch.len(), self.keys);
         let mut masks = Vec::with_capacity(batch.len());
         let mut source = 0;
         for (index, rotation) in batch.iter().enumerate() {
@@ -126,12 +125,10 @@ impl Layer<'_> {
         Ok(())
     }
 
-    fn keyswitch(&self, sources: &[u32]) -> Vec<u64> {
+    pub(crate) fn keyswitch(&self, sources: &[u32]) -> Vec<u64> {
         let inputs: Vec<&[u64]> =
             sources.iter().map(|&source| self.operand.row(source as usize)).collect();
-        let mut small = vec![0; sources.len() * self.keys.keyswitch.output_lwe_size().0];
-        keyswitch_batch(&self.keys.keyswitch, &inputs, &mut small);
-        small
+        self.keys.keyswitch(&inputs)
     }
 
     /// All coefficients of a table.

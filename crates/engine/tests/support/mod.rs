@@ -16,7 +16,7 @@ pub fn quiet_parameters(lwe_dimension: usize, glwe_dimension: usize, size: usize
         glwe_dimension,
         polynomial_size: size,
         bootstrap: gadget(15, 3),
-        keyswitch: gadget(12, 4),
+        keyswitch: gadget(10, 3),
         lwe_noise_std: 2f64.powi(-55),
         glwe_noise_std: 2f64.powi(-55),
     };
