@@ -71,7 +71,7 @@ export function bootstrapBytesPerBit(shape: GlweShape, level: number): number {
 }
 
 /** Bytes in memory of a word of the keyswitch key. */
-export const KEYSWITCH_WORD_BYTES = 8;
+export const KEYSWITCH_WORD_BYTES = 4;
 
 /** Words of the keyswitch key. */
 export function keyswitchWords(p: CryptoParameters): number {
