@@ -151,10 +151,10 @@ export function compileModuleAsync(
 function* compileInSteps(module: QuantizedModule, options: CompileOptions): Steps<CompiledModule> {
   checkOptions(options);
   checkEncryption(options.inputsEncryptionStatus, module.inputs.length);
-  const bounds = options.bounds ?? "calibrated";
-  const circuit = yield* module.circuitInSteps(bounds);
+  const { bounds = "calibrated", interiorNoise = null } = options;
+  const circuit = yield* module.circuitInSteps(bounds, interiorNoise);
   verifyCircuit(circuit, "bounded");
-  const plan = planEncodings(circuit, bounds);
+  const plan = planEncodings(circuit, bounds, interiorNoise);
   const constraints = yield* constraintsInSteps(circuit, plan);
   const costModel = yield* costModelInSteps(options.costModel);
   const choice = chooseParameters(constraints, searchTarget(options), { costModel });

@@ -27,6 +27,12 @@ export interface CompileOptions extends SearchTarget {
   /** Take table widths from calibration (default, with spare codes as headroom) or from interval arithmetic. */
   readonly bounds?: "calibrated" | "guaranteed";
   /**
+   * Noise that tables with rounding ("approximate" or "fit") bear: its largest standard deviation as a fraction of the
+   * interval that a table reads, above 0 and up to 0.25. Their steps then cost next to nothing, and the failure probability
+   * is that of a value that moves by half of its interval. Default null: a table reads the right step but for pError.
+   */
+  readonly interiorNoise?: number | null;
+  /**
    * What the parameters are the cheapest by: a shipped class of CPU, "machine" (the running CPU, measured once in about 20
    * seconds and kept), or own weights. Default: a shipped one, always the same, so that all machines compile to the same bytes.
    */
@@ -60,6 +66,7 @@ const KEYS: readonly (keyof CompileOptions)[] = [
   "globalPError",
   "log2GlobalPError",
   "bounds",
+  "interiorNoise",
   "costModel",
   "verbose",
   "showProgram",
@@ -73,7 +80,7 @@ const KEYS: readonly (keyof CompileOptions)[] = [
 export function checkOptions(options: CompileOptions): void {
   checkKeys(options, KEYS);
   const { bounds = "calibrated", artifacts = null, onnxFile = null } = options;
-  const { quantization, signal, onProgress } = options;
+  const { interiorNoise = null, quantization, signal, onProgress } = options;
   check(
     "bounds",
     bounds,
@@ -81,6 +88,13 @@ export function checkOptions(options: CompileOptions): void {
     '"calibrated" or "guaranteed"',
   );
   checkCostModel(options.costModel);
+  check(
+    "interiorNoise",
+    interiorNoise,
+    interiorNoise === null ||
+      (typeof interiorNoise === "number" && interiorNoise > 0 && interiorNoise <= 0.25),
+    "a number above 0 and up to 0.25, or null",
+  );
   check(
     "artifacts",
     artifacts,

@@ -8,7 +8,7 @@ import { FRAME_BYTES } from "../format/blob.ts";
 import type { ClientSpec } from "../format/client-spec.ts";
 import type { Program } from "../lower/program.ts";
 import { predictedTotal } from "./prediction.ts";
-import type { ParameterChoice } from "../parameters/choice.ts";
+import type { InteriorChoice, ParameterChoice } from "../parameters/choice.ts";
 import type { CryptoParameters } from "../parameters/parameters.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 
@@ -30,6 +30,8 @@ export interface Statistics extends CircuitStatistics {
   /** Probability that anything fails in one inference, and its base 2 logarithm. */
   readonly failureProbability: number;
   readonly log2FailureProbability: number;
+  /** Largest noise of tables and outputs that bear it, and how likely a value leaves; null without `interiorNoise`. */
+  readonly interior: InteriorChoice | null;
   readonly securityBits: number;
   /** Sizes as sent, in bytes; inputs and outputs for one row. */
   readonly evaluationKeyBytes: number;
@@ -74,6 +76,7 @@ export function statisticsOf({
     log2PError: choice.log2Bound,
     failureProbability: 2 ** choice.log2GlobalFailure,
     log2FailureProbability: choice.log2GlobalFailure,
+    interior: choice.interior,
     securityBits: choice.securityBits,
     evaluationKeyBytes: choice.evaluationKeyBytes,
     inputBytes: FRAME_BYTES + 4 + 4 * spec.inputs.length + 16 + 8 * count(spec.inputs),

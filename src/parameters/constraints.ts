@@ -3,11 +3,11 @@
  * @module
  */
 import { type Circuit, type ValueId, valueId } from "../circuit/ir.ts";
-import { constantShape } from "../passes/infer-bounds.ts";
+import { constantShape } from "../passes/tabulate.ts";
 import { type Steps, finish } from "../steps.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { NoiseConstraint } from "./choice.ts";
-import type { EncodingPlan } from "./encoding-plan.ts";
+import type { EncodingPlan, Placement } from "./encoding-plan.ts";
 import { type LinearForm, linearForms, squaredNorm } from "./linear-forms.ts";
 
 /** A constraint with the value it comes from, and the noise factors of each element. */
@@ -37,16 +37,12 @@ export function* constraintsInSteps(
     const id = valueId(i);
     const [source] = value.inputs;
     if (value.op.kind === "table") {
-      const { grid, boxes, factor, scale } = placementOf(plan, id);
-      const width = (grid.step * Number(scale)) / TORUS;
-      const isAligned =
-        Number.isInteger(Math.log2(boxes)) && Math.abs(width * 2 * boxes - 1) < 1e-9;
+      const placement = placementOf(plan, id);
       constraints.push({
-        ...base(circuit, id, forms[source], factor),
-        ...workOf(circuit, id, factor),
+        ...base(circuit, id, forms[source], placement.factor),
+        ...workOf(circuit, id, placement.factor),
         kind: "lookup",
-        margin: width / 2,
-        misalignment: isAligned ? 0 : 0.5,
+        ...tableMargin(placement, plan.interiorNoise),
       });
     }
     if (value.op.kind === "extractBit") {
@@ -60,15 +56,44 @@ export function* constraintsInSteps(
     }
   });
   circuit.outputs.forEach((id) => {
-    const tolerance = plan.outputTolerance.get(id) ?? 0.5;
     constraints.push({
       ...base(circuit, id, forms[id], 1),
       kind: "output",
-      margin: (tolerance * Number(plan.scales[id])) / TORUS,
-      misalignment: 0,
+      ...outputMargin(plan, id),
     });
   });
   return constraints;
+}
+
+type Margin = Pick<CircuitConstraint, "margin" | "misalignment" | "interior">;
+
+/** A table reads the right box, or, where it tolerates noise, a value that moves by less than half of its interval. */
+function tableMargin(
+  { grid, boxes, scale, noisySpan }: Placement,
+  interiorNoise: number | null,
+): Margin {
+  if (interiorNoise !== null && noisySpan !== null) {
+    const width = (noisySpan * Number(scale)) / TORUS;
+    return { margin: width / 2, misalignment: 0, interior: { width, largest: interiorNoise } };
+  }
+  const width = (grid.step * Number(scale)) / TORUS;
+  const isAligned = Number.isInteger(Math.log2(boxes)) && Math.abs(width * 2 * boxes - 1) < 1e-9;
+  return { margin: width / 2, misalignment: isAligned ? 0 : 0.5 };
+}
+
+/** Outputs bear less than tables: no layer behind them averages their noise. It costs the search 4 % at most. */
+const OUTPUT_SHARE = 1 / 4;
+
+/** An output keeps its tolerance, or, where it tolerates noise, stays within the window that the client decodes in. */
+function outputMargin({ outputs, scales, interiorNoise }: EncodingPlan, id: ValueId): Margin {
+  const { tolerance, noisySpan } = outputs.get(id) ?? { tolerance: 0.5, noisySpan: null };
+  const unit = Number(scales[id]) / TORUS;
+  if (interiorNoise === null || noisySpan === null) {
+    return { margin: tolerance * unit, misalignment: 0 };
+  }
+  const width = noisySpan * unit;
+  const interior = { width, largest: OUTPUT_SHARE * interiorNoise };
+  return { margin: (1 - width) / 2, misalignment: 0, interior };
 }
 
 /** Factor that moves bit `position` of an integer at this scale to the top of the torus. */
@@ -124,7 +149,7 @@ function base(
   id: ValueId,
   form: LinearForm,
   amplification: number,
-): Omit<CircuitConstraint, "kind" | "margin" | "misalignment"> {
+): Omit<CircuitConstraint, "kind" | keyof Margin> {
   const { shape, name } = circuit.values[id];
   const count = sizeOf(shape);
   const factor = amplification * amplification;

@@ -66,7 +66,8 @@ export function requirementsOf(
   const merged = new Map<string, { first: NoiseConstraint; layers: Layer[]; index: number }>();
   const lookupOf = constraints.map((c) => {
     if (c.kind === "output") return -1;
-    const key = [c.inputNorm, c.lookupNorm, c.margin, c.misalignment].join(" ");
+    const inside = c.interior === undefined ? 0 : c.interior.largest * c.interior.width;
+    const key = [c.inputNorm, c.lookupNorm, c.margin, c.misalignment, inside].join(" ");
     const entry = merged.get(key) ?? { first: c, layers: [], index: merged.size };
     entry.layers.push(layerOf(c));
     merged.set(key, entry);
@@ -79,7 +80,7 @@ export function requirementsOf(
     bound: bound(first),
   }));
   const outputs = constraints
-    .filter((c, index) => c.kind === "output" && !isImplied(c, index, constraints))
+    .filter((c, index) => c.kind === "output" && !isImplied(c, index, { constraints, deviations }))
     .map((c) => ({ ...c, layers: [], bound: bound(c) }));
   return { lookups, outputs, lookupOf };
 }
@@ -88,19 +89,20 @@ export function requirementsOf(
 function isImplied(
   output: NoiseConstraint,
   index: number,
-  constraints: readonly NoiseConstraint[],
+  among: { readonly constraints: readonly NoiseConstraint[]; readonly deviations: number },
 ): boolean {
-  return constraints.some((other, at) => {
+  const borne = (c: NoiseConstraint): number => toleratedStd(c, Infinity, among.deviations);
+  return among.constraints.some((other, at) => {
     const atLeast =
       other.inputNorm >= output.inputNorm &&
       other.lookupNorm >= output.lookupNorm &&
-      other.margin <= output.margin;
+      borne(other) <= borne(output);
     if (!atLeast || at === index) return false;
     const equal =
       other.kind === "output" &&
       other.inputNorm === output.inputNorm &&
       other.lookupNorm === output.lookupNorm &&
-      other.margin === output.margin;
+      borne(other) === borne(output);
     return !equal || at < index;
   });
 }

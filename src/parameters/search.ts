@@ -189,13 +189,14 @@ function readTarget(target: SearchTarget): ChoiceBounds {
 }
 
 function checkConstraint(constraint: NoiseConstraint): void {
-  const { name, count, inputNorm, lookupNorm, margin, misalignment } = constraint;
+  const { name, count, inputNorm, lookupNorm, margin, misalignment, interior } = constraint;
   const valid =
     Number.isInteger(count) &&
     count >= 1 &&
     [inputNorm, lookupNorm, misalignment].every((value) => value >= 0 && value < Infinity) &&
     margin > 0 &&
-    margin <= 0.5;
+    margin <= 0.5 &&
+    (interior === undefined || (interior.width > 0 && interior.largest > 0));
   if (!valid) {
     throw new Error(`internal: noise constraint of ${name}: ${JSON.stringify(constraint)}`);
   }
