@@ -40,7 +40,7 @@ export interface Measurement {
   readonly costModel: CostModel;
   /** Median of whole runs. */
   readonly runMs: number;
-  /** Of each instruction, as the engine measured; empty if it did not. */
+  /** Of each instruction, the median over runs; empty where nothing ran. */
   readonly instructionMs: readonly number[];
 }
 
