@@ -10,6 +10,7 @@ import type { CompiledModule } from "./execute/module.ts";
 import { print as printProgram } from "./lower/print.ts";
 import type { CompileOptions } from "./options.ts";
 import { print as printChoice } from "./parameters/choice.ts";
+import { renderFront } from "./report/front.ts";
 import { renderReport } from "./report/report.ts";
 import type { TuningResult } from "./tune/front.ts";
 
@@ -45,7 +46,7 @@ export async function writeArtifacts(
   const files: Readonly<Record<string, string | Uint8Array>> = {
     "server.sotto": compiled.serverBytes,
     "client.sotto": compiled.clientBytes,
-    "report.html": renderReport(compiled, tuning),
+    "report.html": renderReport(compiled, { sections: tuning ? [renderFront(tuning)] : [] }),
     "circuit.txt": `${printCircuit(circuit)}\n`,
     "program.txt": `${printProgram(program)}\n`,
     "parameters.txt": `${printChoice(choice)}\n`,

@@ -7,6 +7,7 @@ import { type TensorOrList, tensorsOf } from "./tensor/list.ts";
 import { verify as verifyCircuit } from "./circuit/verify.ts";
 import { isAuto, opennessOf, requireFixed, settle } from "./auto.ts";
 import { requireLookups, requireMilliseconds } from "./parameters/budgets.ts";
+import { costModelInSteps } from "./calibration/machine.ts";
 import { SottoError } from "./errors.ts";
 import { CompiledModule } from "./execute/module.ts";
 import { circuitStatistics } from "./execute/statistics.ts";
@@ -232,9 +233,12 @@ function* compileInSteps(module: QuantizedModule, options: CompileOptions): Step
   requireLookups(circuitStatistics(circuit).tableLookups, options);
   const plan = planEncodings(circuit, bounds, interiorNoise);
   const constraints = yield* constraintsInSteps(circuit, plan);
-  const choice = chooseParameters(constraints, searchTarget(options), searchLimits(options));
+  const costModel = yield* costModelInSteps(options.costModel);
+  const choice = chooseParameters(constraints, searchTarget(options), {
+    ...searchLimits(options),
+    costModel,
+  });
   verifyChoice(choice, constraints);
-  requireMilliseconds(choice.predictedNanoseconds / 1e6, options);
   const program = yield* lowerInSteps(circuit, plan, constraints, choice);
   verifyProgram(program);
   const { bytes, modelId } = encodeProgram(program, sha256);
@@ -248,7 +252,7 @@ function* compileInSteps(module: QuantizedModule, options: CompileOptions): Step
     log2PError: choice.log2Bound,
     log2FailureProbability: choice.log2GlobalFailure,
   };
-  return new CompiledModule(module, {
+  const compiled = new CompiledModule(module, {
     circuit,
     program,
     programBytes: bytes,
@@ -257,6 +261,8 @@ function* compileInSteps(module: QuantizedModule, options: CompileOptions): Step
     plan,
     constraints,
   });
+  requireMilliseconds(compiled.circuit.statistics.predictedMs, options);
+  return compiled;
 }
 
 /** Node's own SHA-256: a large program takes the portable one seconds. */

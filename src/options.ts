@@ -6,6 +6,9 @@ import { type Budgets, checkBudgets } from "./parameters/budgets.ts";
 import { SottoError, checkKeys } from "./errors.ts";
 import type { NBitsOption, RoundingMethod, RoundingOption } from "./quantization/bits.ts";
 import type { QuantizationChoices } from "./quantization/choices.ts";
+import type { CostModelOption } from "./calibration/machine.ts";
+import { isCostModel } from "./parameters/cost.ts";
+import { COST_MODELS } from "./parameters/cost-models.ts";
 import type { SearchTarget } from "./parameters/choice.ts";
 import type { SearchOptions } from "./parameters/search.ts";
 import { type TuningOptions, completeTuning } from "./tune/options.ts";
@@ -37,6 +40,11 @@ export interface CompileOptions extends SearchTarget, Budgets {
    * is that of a value that moves by half of its interval. "auto" searches for it. Default null: a table reads the right step but for pError.
    */
   readonly interiorNoise?: number | "auto" | null;
+  /**
+   * What the parameters are the cheapest by: a shipped class of CPU, "machine" (the running CPU, measured once in about 20
+   * seconds and kept), or own weights. Default: a shipped one, always the same, so that all machines compile to the same bytes.
+   */
+  readonly costModel?: CostModelOption;
   /** Print each stage to stderr. Default false. */
   readonly verbose?: boolean;
   /** Print the program to stderr. Default false. */
@@ -87,6 +95,7 @@ const KEYS: readonly (keyof CompileOptions)[] = [
   "maxKeyBytes",
   "bounds",
   "interiorNoise",
+  "costModel",
   "verbose",
   "showProgram",
   "artifacts",
@@ -108,6 +117,7 @@ export function checkOptions(options: CompileOptions): void {
     bounds === "calibrated" || bounds === "guaranteed",
     '"calibrated" or "guaranteed"',
   );
+  checkCostModel(options.costModel);
   check(
     "interiorNoise",
     interiorNoise,
@@ -156,6 +166,13 @@ export function checkOptions(options: CompileOptions): void {
 function check(where: string, value: unknown, isValid: boolean, expected: string): void {
   if (isValid) return;
   throw new SottoError("BAD_ARGUMENT", where, `expected ${expected}, got ${JSON.stringify(value)}`);
+}
+
+function checkCostModel(model: CostModelOption | undefined): void {
+  const names = [...Object.keys(COST_MODELS), "machine"];
+  const isValid =
+    model === undefined || (typeof model === "string" ? names.includes(model) : isCostModel(model));
+  check("costModel", model, isValid, `one of ${names.join(", ")}, or a cost model`);
 }
 
 /** Throws BAD_ARGUMENT unless there is one status per input, and one that is encrypted. */

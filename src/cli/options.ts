@@ -3,8 +3,10 @@
  * value or throws BAD_ARGUMENT with the option as `where`; the verbs never see text that was not checked.
  * @module
  */
+import type { CostModelOption } from "../calibration/machine.ts";
 import { SottoError } from "../errors.ts";
 import type { AutoRounding } from "../options.ts";
+import { COST_MODELS } from "../parameters/cost-models.ts";
 import { completeChoices, type QuantizationChoices } from "../quantization/choices.ts";
 import {
   getNBitsDict,
@@ -34,6 +36,7 @@ export interface CompilerSettings {
   readonly maxMilliseconds?: number;
   readonly maxLookups?: number;
   readonly maxKeyBytes?: number;
+  readonly costModel?: CostModelOption;
 }
 
 /** What a search for settings takes and leaves; given without "auto" they are refused. */
@@ -121,6 +124,13 @@ export interface BenchOptions extends ModelOptions {
   readonly limit?: number;
   readonly threads?: number;
   readonly json?: string;
+  /** Path of report.html with measured times. */
+  readonly report?: string;
+}
+
+export interface CalibrateOptions extends CommonOptions {
+  /** A file, or `-` for stdout. */
+  readonly json?: string;
 }
 
 /** One function per verb. */
@@ -133,6 +143,7 @@ export interface Verbs {
   readonly run: (options: RunOptions) => Promise<void>;
   readonly decrypt: (options: DecryptOptions) => Promise<void>;
   readonly bench: (options: BenchOptions) => Promise<void>;
+  readonly calibrate: (options: CalibrateOptions) => Promise<void>;
 }
 
 function bad(option: string, expected: string, got: string): SottoError {
@@ -227,6 +238,13 @@ export function checkTuning(settings: CompilerSettings, tuning: TuningSettings):
   const option = `--${first.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   const message = "expected --n-bits auto with it, got fixed bits; leave one of them out";
   throw new SottoError("BAD_ARGUMENT", option, message);
+}
+
+/** `--cost-model`: a shipped class of CPU, or this machine. */
+export function parseCostModel(text: string): CostModelOption {
+  const names = [...Object.keys(COST_MODELS), "machine"];
+  if (!names.includes(text)) throw bad("--cost-model", `one of ${names.join(", ")}`, text);
+  return text as CostModelOption;
 }
 
 /** A probability between 0 and 1: `1e-12`, `0.01`, `2^-40` or `2**-40`. */

@@ -10,6 +10,7 @@ import {
   checkProbabilities,
   checkTuning,
   parseAmount,
+  parseCostModel,
   parseInteger,
   parseMode,
   parseNBits,
@@ -38,6 +39,7 @@ interface CollectedModel {
   readonly validation?: readonly string[];
   readonly maxLoss?: number;
   readonly front?: string;
+  readonly costModel?: CompilerSettings["costModel"];
 }
 
 /** Options shared by verbs that run, as commander collects them. */
@@ -123,14 +125,31 @@ function addModelVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
       verbs.compile({ ...modelOptions(model, given), output: given.output, signal }),
     );
 
-  const bench = verb("bench <model>", "time each step, beside a raw bootstrap loop", [
-    "bench digits.onnx --calibration cal.npy --input test.npy --limit 5 --threads 2 --n-bits 5 \\\n" +
-      '      --rounding-threshold-bits \'{"nBits": 4, "method": "fit"}\'',
-  ]);
-  addRunOptions(addModelOptions(bench)).action(
-    (model: string, given: CollectedModel & CollectedRun) =>
-      verbs.bench({ ...modelOptions(model, given), ...runOptions(given), signal }),
+  const bench = verb(
+    "bench <model>",
+    "time each layer, beside predictions and a raw bootstrap loop",
+    [
+      "bench digits.onnx --calibration cal.npy --input test.npy --limit 5 --threads 2 --n-bits 5 \\\n" +
+        '      --rounding-threshold-bits \'{"nBits": 4, "method": "fit"}\' --report report.html',
+    ],
   );
+  addRunOptions(addModelOptions(bench))
+    .option("--report <file>", "write report.html with the measured times")
+    .action((model: string, given: CollectedModel & CollectedRun & { report?: string }) =>
+      verbs.bench({
+        ...modelOptions(model, given),
+        ...runOptions(given),
+        ...(given.report === undefined ? {} : { report: given.report }),
+        signal,
+      }),
+    );
+
+  verb("calibrate", "fit the cost model to this CPU, in about 20 seconds, and keep it", [
+    "calibrate",
+    "calibrate --json model.json",
+  ])
+    .option("--json <file>", "write the model as JSON to a file, or - for stdout")
+    .action((given: { json?: string }) => verbs.calibrate({ ...given, signal }));
 }
 
 function addStepVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
@@ -213,6 +232,11 @@ function addModelOptions(command: Command): Command {
       parseQuantization,
     )
     .option(
+      "--cost-model <name>",
+      "choose parameters for CPUs of a class (avx2, avx512), or for this machine",
+      parseCostModel,
+    )
+    .option(
       "--max-milliseconds <ms>",
       "budget of predicted time on one core",
       amount("milliseconds"),
@@ -261,7 +285,7 @@ function integer(option: string, least: number): (text: string) => number {
 
 function modelOptions(model: string, given: CollectedModel) {
   const { calibration, nBits, roundingThresholdBits, pError, globalPError } = given;
-  const { importQat, quantization, maxMilliseconds, maxLookups, maxKeyBytes } = given;
+  const { importQat, quantization, maxMilliseconds, maxLookups, maxKeyBytes, costModel } = given;
   const { labels, validation, maxLoss, front } = given;
   const compiler: CompilerSettings = {
     ...(nBits === undefined ? {} : { nBits }),
@@ -273,6 +297,7 @@ function modelOptions(model: string, given: CollectedModel) {
     ...(maxMilliseconds === undefined ? {} : { maxMilliseconds }),
     ...(maxLookups === undefined ? {} : { maxLookups }),
     ...(maxKeyBytes === undefined ? {} : { maxKeyBytes }),
+    ...(costModel === undefined ? {} : { costModel }),
   };
   const tuning: TuningSettings = {
     ...(labels === undefined ? {} : { labels }),

@@ -6,7 +6,7 @@ import { SottoError } from "../errors.ts";
 
 /** Upper limits of a compiled model; each is off unless given. */
 export interface Budgets {
-  /** Predicted milliseconds of one inference on one core of the machine class that the cost model describes. */
+  /** Predicted milliseconds of one inference on one core (`statistics.predictedMs`), by the cost model in use. */
   readonly maxMilliseconds?: number;
   /** Table lookups of one inference. */
   readonly maxLookups?: number;

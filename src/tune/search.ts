@@ -5,7 +5,7 @@
  * @module
  */
 import type { Budgets } from "../parameters/budgets.ts";
-import type { Steps } from "../steps.ts";
+import { type Steps, within } from "../steps.ts";
 import { frontOf, isAffordable } from "./front.ts";
 import type { Split } from "./rows.ts";
 import { AXES, type Place, type Space, keyOf, neighboursOf, optionsOf } from "./space.ts";
@@ -201,12 +201,8 @@ export class Search {
     return result;
   }
 
-  *#within<T>(steps: Steps<T>): Steps<T> {
-    for (;;) {
-      const next = steps.next();
-      if (next.done) return next.value;
-      yield { stage: "tune", done: this.#done, total: this.#total };
-    }
+  #within<T>(steps: Steps<T>): Steps<T> {
+    return within(steps, () => ({ stage: "tune", done: this.#done, total: this.#total }));
   }
 
   get #total(): number {

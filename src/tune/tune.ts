@@ -7,7 +7,7 @@ import type { Budgets } from "../parameters/budgets.ts";
 import { SottoError } from "../errors.ts";
 import { checkCount } from "../quantization/check.ts";
 import type { Graph } from "../onnx/graph.ts";
-import type { Steps } from "../steps.ts";
+import { type Steps, within } from "../steps.ts";
 import { tensorsOf } from "../tensor/list.ts";
 import { asTensor } from "../tensor/nested.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -48,8 +48,8 @@ export function* tuneInSteps(task: TuningTask): Steps<TuningResult> {
   const points: TuningPoint[] = [];
   const candidates = worthConfirming(usefulFront(found, aim), tolerance);
   for (const [done, candidate] of candidates.entries()) {
-    yield { stage: "score the front", done, total: candidates.length };
-    const point = yield* scored(task, trials, splits, candidate);
+    const step = { stage: "score the front", done, total: candidates.length };
+    const point = yield* within(scored(task, trials, splits, candidate), () => step);
     if (point) points.push(point);
   }
   const front = frontOf(points);

@@ -32,6 +32,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "tensor",
   ],
   tune: ["execute", "parameters", "quantization", "onnx", "tensor"],
+  calibration: ["format", "lower", "native", "parameters"],
   report: ["tune", "execute", "lower", "parameters"],
 };
 

@@ -12,6 +12,11 @@ describe("the front", () => {
     expect(frontOf(points).map(({ predictedMs }) => predictedMs)).toEqual([1, 3, 5, 9]);
   });
 
+  test("leaves out what saves next to no time", () => {
+    const points = [point(1000, 0.3), point(1005, 0.1), point(1020, 0.05)];
+    expect(frontOf(points).map(({ predictedMs }) => predictedMs)).toEqual([1005, 1020]);
+  });
+
   test("has one of equal points", () => {
     expect(frontOf([point(2, 0.1), point(2, 0.1), point(2, 0.05)])).toEqual([point(2, 0.05)]);
   });

@@ -9,6 +9,7 @@ import {
   tuneOnnxModel,
 } from "../../../src/compile.ts";
 import type { CompileOptions } from "../../../src/options.ts";
+import { renderFront } from "../../../src/report/front.ts";
 import { renderReport } from "../../../src/report/report.ts";
 import type { TuningResult } from "../../../src/tune/front.ts";
 import { chooseFrom, frontOf } from "../../../src/tune/front.ts";
@@ -77,7 +78,7 @@ describe('nBits "auto"', () => {
     });
     expect(told).toEqual(result);
     expect(compiled.circuit.statistics.predictedMs).toBe(result.chosen?.predictedMs);
-    const report = renderReport(compiled, result);
+    const report = renderReport(compiled, { sections: [renderFront(result)] });
     expect(report.match(/<circle/g)).toHaveLength(result.front.length);
     expect(report.match(/<circle class="chosen"/g)).toHaveLength(1);
     expect(report).not.toContain("NaN");
