@@ -9,7 +9,7 @@ import { escape, table } from "./html.ts";
 
 const WIDTH = 760;
 const HEIGHT = 380;
-const LEFT = 64;
+const LEFT = 80;
 const RIGHT = 20;
 const TOP = 16;
 const BOTTOM = 48;
@@ -98,7 +98,11 @@ interface Scale {
   readonly ticks: readonly number[];
 }
 
-/** Times from left to right by their logarithms, with ticks at 1, 2 and 5 times powers of ten. */
+/** Places of ticks between powers of ten, for axes over several of them and for shorter ones. */
+const FEW_TICKS = [1, 2, 5];
+const MANY_TICKS = [1, 1.5, 2, 3, 4, 5, 7];
+
+/** Times from left to right by their logarithms. */
 function logScale(values: readonly number[]): Scale {
   const low = Math.max(Math.min(...values), 1e-3) / 1.15;
   const high = Math.max(...values, 1e-3) * 1.15;
@@ -106,7 +110,8 @@ function logScale(values: readonly number[]): Scale {
   const first = Math.floor(Math.log10(low));
   const ticks: number[] = [];
   for (let power = first; 10 ** power <= high; power++) {
-    ticks.push(...[1, 2, 5].map((mantissa) => mantissa * 10 ** power));
+    const places = high < 5 * low ? MANY_TICKS : FEW_TICKS;
+    ticks.push(...places.map((mantissa) => mantissa * 10 ** power));
   }
   return {
     at: (value) =>

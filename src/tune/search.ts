@@ -51,8 +51,8 @@ const GRID: readonly (readonly [steps: number, noise: number | null])[] = [
   [6, 0.037],
   [4, null],
 ];
-/** Failure probability of the first simulations, where it is open: seldom enough not to matter. */
-const FIRST_FAILURE = -12;
+/** Failure probability of the first simulations, where it is open: the usual one, which tables with noise mostly get for nothing. */
+const FIRST_FAILURE = -40;
 /** A coarser neighbour must be this much cheaper to be worth a simulation. */
 const WORTHWHILE = 0.995;
 
@@ -154,10 +154,8 @@ export class Search {
 
   #nextMove(): { place: Place; from: Found } | null {
     const front = usefulFront(this.found, this.#aim);
-    const target = Math.max(
-      0,
-      front.findIndex(({ loss }) => loss <= this.#aim.tolerance),
-    );
+    const first = front.findIndex(({ loss }) => loss <= this.#aim.tolerance);
+    const target = first < 0 ? front.length - 1 : first;
     const order = [...front.entries()].sort(
       ([a], [b]) => Math.abs(a - target) - Math.abs(b - target) || a - b,
     );

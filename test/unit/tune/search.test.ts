@@ -105,6 +105,12 @@ describe("the search", () => {
     expect(timeOf(80)).toBeLessThan(timeOf(30));
   });
 
+  test("goes for accuracy while nothing is good enough", () => {
+    const { front } = searched(open, { tolerance: 0.001, points: 60 });
+    const best = Math.min(...front.map(({ loss }) => loss));
+    expect(best).toBeLessThan(2 ** -6);
+  });
+
   test("leaves alone what the user has fixed", () => {
     const { landscape } = searched({
       ...open,
