@@ -4,6 +4,7 @@
  */
 import type { CompiledModule } from "../execute/module.ts";
 import type { LookupInstruction } from "../lower/program.ts";
+import type { InteriorChoice, InteriorNoise } from "../parameters/choice.ts";
 import { lookupCost, keyswitchCost } from "../parameters/cost.ts";
 
 /** The report as an HTML page. */
@@ -16,6 +17,7 @@ export function renderReport(compiled: CompiledModule): string {
     ["Predicted time on one core", `${(statistics.predictedMs / 1000).toFixed(2)} s`],
     ["Failure probability of a lookup, at most", `2^${statistics.log2PError.toFixed(1)}`],
     ["Failure probability of an inference", `2^${statistics.log2FailureProbability.toFixed(1)}`],
+    ...(statistics.interior === null ? [] : [interiorRow(statistics.interior)]),
     ["Security", `${statistics.securityBits.toFixed(1)} bits`],
     ["Evaluation keys as sent", megabytes(statistics.evaluationKeyBytes)],
     ["Encrypted input", megabytes(statistics.inputBytes)],
@@ -65,9 +67,9 @@ function lookupRows({ circuit, constraints }: CompiledModule): string[][] {
   return constraints.flatMap((constraint, i) => {
     const noise = choice.noiseStd[i];
     const shared = [
-      `2^${Math.log2(noise).toFixed(2)}`,
+      `2^${Math.log2(noise).toFixed(2)}${shareOf(constraint.interior, noise)}`,
       `${(constraint.margin / noise).toFixed(1)} std`,
-      `2^${choice.log2Failure[i].toFixed(1)}`,
+      `2^${choice.log2Failure[i].toFixed(1)}${constraint.interior ? " to leave" : ""}`,
     ];
     if (constraint.kind === "output")
       return [[`${constraint.name} (output)`, "0", "", "", "", ...shared]];
@@ -84,6 +86,19 @@ function lookupRows({ circuit, constraints }: CompiledModule): string[][] {
       ],
     ];
   });
+}
+
+function interiorRow({ noise, log2Leaving }: InteriorChoice): readonly [string, string] {
+  const share = `${(100 * noise).toFixed(2)} % of the interval`;
+  return [
+    "Noise of tables that bear it (std), at most",
+    `${share}; 2^${log2Leaving.toFixed(1)} to leave from its middle`,
+  ];
+}
+
+/** Noise of a decision that bears it, as a share of the interval that is read. */
+function shareOf(interior: InteriorNoise | undefined, noise: number): string {
+  return interior ? `, ${((100 * noise) / interior.width).toFixed(2)} % of the interval` : "";
 }
 
 function megabytes(bytes: number): string {
