@@ -5,6 +5,9 @@
 import { SottoError, checkKeys } from "./errors.ts";
 import type { NBitsOption, RoundingOption } from "./quantization/bits.ts";
 import type { QuantizationChoices } from "./quantization/choices.ts";
+import type { CostModelOption } from "./calibration/machine.ts";
+import { isCostModel } from "./parameters/cost.ts";
+import { COST_MODELS } from "./parameters/cost-models.ts";
 import type { SearchTarget } from "./parameters/choice.ts";
 
 /** Options of every compile function; each has a default. */
@@ -29,6 +32,11 @@ export interface CompileOptions extends SearchTarget {
    * is that of a value that moves by half of its interval. Default null: a table reads the right step but for pError.
    */
   readonly interiorNoise?: number | null;
+  /**
+   * What the parameters are the cheapest by: a shipped class of CPU, "machine" (the running CPU, measured once in about 20
+   * seconds and kept), or own weights. Default: a shipped one, always the same, so that all machines compile to the same bytes.
+   */
+  readonly costModel?: CostModelOption;
   /** Print each stage to stderr. Default false. */
   readonly verbose?: boolean;
   /** Print the program to stderr. Default false. */
@@ -59,6 +67,7 @@ const KEYS: readonly (keyof CompileOptions)[] = [
   "log2GlobalPError",
   "bounds",
   "interiorNoise",
+  "costModel",
   "verbose",
   "showProgram",
   "artifacts",
@@ -78,6 +87,7 @@ export function checkOptions(options: CompileOptions): void {
     bounds === "calibrated" || bounds === "guaranteed",
     '"calibrated" or "guaranteed"',
   );
+  checkCostModel(options.costModel);
   check(
     "interiorNoise",
     interiorNoise,
@@ -125,6 +135,13 @@ export function checkOptions(options: CompileOptions): void {
 function check(where: string, value: unknown, isValid: boolean, expected: string): void {
   if (isValid) return;
   throw new SottoError("BAD_ARGUMENT", where, `expected ${expected}, got ${JSON.stringify(value)}`);
+}
+
+function checkCostModel(model: CostModelOption | undefined): void {
+  const names = [...Object.keys(COST_MODELS), "machine"];
+  const isValid =
+    model === undefined || (typeof model === "string" ? names.includes(model) : isCostModel(model));
+  check("costModel", model, isValid, `one of ${names.join(", ")}, or a cost model`);
 }
 
 /** Throws BAD_ARGUMENT unless there is one status per input, and one that is encrypted. */

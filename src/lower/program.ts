@@ -4,6 +4,7 @@
  * All torus numbers are 64-bit integers (a fraction of 2^64). The byte format is in docs/format.md.
  * @module
  */
+import type { ValueId } from "../circuit/ir.ts";
 import type { CryptoParameters } from "../parameters/parameters.ts";
 
 /** Index of a tensor of ciphertexts. */
@@ -71,6 +72,8 @@ export interface Program {
   /** Number of ciphertexts of each input. */
   readonly inputs: readonly number[];
   readonly instructions: readonly Instruction[];
+  /** Circuit value that each instruction works for; reports only, the file does not have it. */
+  readonly origins: readonly ValueId[];
   readonly outputs: readonly TensorId[];
   /** Standard deviation of the noise of each output at decryption, fraction of the torus; simulation only. */
   readonly outputNoiseStd: readonly number[];

@@ -3,6 +3,7 @@
  * @module
  */
 import { type Circuit, type ValueId, valueId } from "../circuit/ir.ts";
+import { constantShape } from "../passes/tabulate.ts";
 import { type Steps, finish } from "../steps.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { NoiseConstraint } from "./choice.ts";
@@ -39,6 +40,7 @@ export function* constraintsInSteps(
       const placement = placementOf(plan, id);
       constraints.push({
         ...base(circuit, id, forms[source], placement.factor),
+        ...workOf(circuit, id, placement.factor),
         kind: "lookup",
         ...tableMargin(placement, plan.interiorNoise),
       });
@@ -97,6 +99,39 @@ function outputMargin({ outputs, scales, interiorNoise }: EncodingPlan, id: Valu
 /** Factor that moves bit `position` of an integer at this scale to the top of the torus. */
 export function bitAmplification(scale: bigint, position: number): number {
   return Number(2n ** 63n / (scale << BigInt(position)));
+}
+
+/** Rotations and keyswitches of a table: fewer than elements where consecutive ones read the same. */
+function workOf(
+  circuit: Circuit,
+  id: ValueId,
+  factor: number,
+): Pick<NoiseConstraint, "rotations" | "sources"> {
+  const { op, inputs } = circuit.values[id];
+  // A table that multiplies its input reads copies of it.
+  if (op.kind !== "table" || factor !== 1) return {};
+  const sources = distinctInputs(circuit, inputs[0]);
+  const isOneTable = sizeOf(constantShape(op).shape) === 1;
+  return isOneTable ? { rotations: sources, sources } : { sources };
+}
+
+/**
+ * Elements of a value that differ from the one before them: consecutive lookups of one ciphertext share its keyswitch.
+ * Only moves within one value repeat ciphertexts.
+ */
+function distinctInputs(circuit: Circuit, id: ValueId): number {
+  const count = sizeOf(circuit.values[id].shape);
+  let order: Int32Array | null = null;
+  let at = id;
+  for (;;) {
+    const { op, inputs } = circuit.values[at];
+    const isMove = op.kind === "gather" && inputs.length === 1 && !op.indices.includes(-1);
+    if (!isMove && op.kind !== "reshape") break;
+    if (isMove) order = order === null ? op.indices : order.map((index) => op.indices[index]);
+    at = inputs[0];
+  }
+  if (order === null) return count;
+  return order.reduce((runs, index, i) => runs + (i > 0 && index === order[i - 1] ? 0 : 1), 0);
 }
 
 /** Where a table's boxes lie. */

@@ -27,6 +27,7 @@ function squaresOfSums(): Program {
   return {
     parameters: FOUR_BITS,
     inputs: [3],
+    origins: [],
     instructions: [
       {
         kind: "linear",
@@ -181,6 +182,7 @@ test("a program without lookups needs no evaluation keys", () => {
   const { bytes, modelId } = encodeProgram({
     parameters: levelled,
     inputs: [2, 1],
+    origins: [],
     instructions: [
       {
         kind: "linear",

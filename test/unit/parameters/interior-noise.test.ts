@@ -7,7 +7,7 @@ import { simulate } from "../../../src/execute/simulate.ts";
 import { lower } from "../../../src/lower/lower.ts";
 import { evaluateChoice, print, verify } from "../../../src/parameters/choice.ts";
 import { constraintsOf } from "../../../src/parameters/constraints.ts";
-import { DEFAULT_COST_MODEL } from "../../../src/parameters/cost.ts";
+import { DEFAULT_COST_MODEL } from "../../../src/parameters/cost-models.ts";
 import { planEncodings } from "../../../src/parameters/encoding-plan.ts";
 import { chooseParameters } from "../../../src/parameters/search.ts";
 import { runPasses } from "../../../src/passes/index.ts";
