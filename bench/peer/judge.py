@@ -190,7 +190,7 @@ class Judge:
         }
 
     def candidates(self, system, work):
-        """Settings that can be on a front; the accuracy of those that are is also simulated (or, for sotto, also clear)."""
+        """Settings that can be on a front. They are simulated, which may take some off it and let others in."""
         floor = json.loads(fixture(work, "case.json").read_text())["float_accuracy"] - MOST_LOSS
         while True:
             entries = [self.entry(system, work, setting) for setting in self.settings(system, work)]
@@ -199,7 +199,7 @@ class Judge:
             if system == "sotto":
                 by_calibration = possible_front(entries, lambda e: e["accuracy"]["calibration"])
                 chosen += [e for e in by_calibration if e not in chosen and told(e) >= floor]
-            settings = [entry["setting"] for entry in chosen]
+            settings = [entry["setting"] for entry in chosen if self.too_long(system, entry) is None]
             if not self.missing("refine", system, work, settings):
                 return chosen
             self.without_encryption("refine", system, work, settings)

@@ -63,20 +63,24 @@ def costs(result):
     }
 
 
-def survey(work, setting):
-    """What it costs, and the classes of all rows simulated with noise."""
-    result = predict(work, setting, "simulate", ["inputs.npy", "calibration.npy"])
+def classify(work, setting, mode, name):
+    """Classes of the test rows, called `name`, and of the calibration rows."""
+    result = predict(work, setting, mode, ["inputs.npy", "calibration.npy"])
     if "error" in result:
         return result
+    if result["crypto"] is None:
+        return {"error": "no parameters serve its tables"}
     count = len(numpy.load(fixture(work, "labels.npy")))
     found = result["classes"]
-    return {**costs(result), "simulated": found[:count], "calibration": found[count:]}
+    return {**costs(result), name: found[:count], "calibration": found[count:]}
+
+
+def survey(work, setting):
+    return classify(work, setting, "clear", "clear")
 
 
 def refine(work, setting):
-    """Classes of the test rows in the clear."""
-    result = predict(work, setting, "clear", ["inputs.npy"])
-    return result if "error" in result else {"clear": result["classes"]}
+    return classify(work, setting, "simulate", "simulated")
 
 
 def measure(work, setting, rows):
