@@ -12,6 +12,8 @@ import numpy
 from works import P_ERROR, ROOT, THREADS, fixture
 
 CLI = ROOT / "dist" / "cli" / "main.js"
+# Each test row is simulated so many times, with noise of its own.
+DRAWS = 3
 
 
 def version():
@@ -63,24 +65,24 @@ def costs(result):
     }
 
 
-def classify(work, setting, mode, name):
-    """Classes of the test rows, called `name`, and of the calibration rows."""
-    result = predict(work, setting, mode, ["inputs.npy", "calibration.npy"])
+def classify(work, setting, mode, name, draws):
+    """Classes of the test rows, called `name`, all of them `draws` times, and of the calibration rows."""
+    result = predict(work, setting, mode, ["inputs.npy"] * draws + ["calibration.npy"])
     if "error" in result:
         return result
     if result["crypto"] is None:
         return {"error": "no parameters serve its tables"}
-    count = len(numpy.load(fixture(work, "labels.npy")))
+    count = draws * len(numpy.load(fixture(work, "labels.npy")))
     found = result["classes"]
     return {**costs(result), name: found[:count], "calibration": found[count:]}
 
 
 def survey(work, setting):
-    return classify(work, setting, "clear", "clear")
+    return classify(work, setting, "clear", "clear", 1)
 
 
 def refine(work, setting):
-    return classify(work, setting, "simulate", "simulated")
+    return classify(work, setting, "simulate", "simulated", DRAWS)
 
 
 def measure(work, setting, rows):
