@@ -9,8 +9,9 @@ use tfhe::core_crypto::prelude::*;
 
 use crate::control::Control;
 use crate::error::Result;
+use crate::fft::Transform;
 use crate::parameters::Parameters;
-use crate::product::ExternalProduct;
+use crate::product::{ExternalProduct, TILE};
 use crate::server_key::LookupKeys;
 use crate::simd::vectorized;
 
@@ -52,6 +53,11 @@ impl Shape {
         self.glwe_words() << self.extension_log
     }
 
+    /// Lookups that are rotated together, so that their ciphertexts fill a tile of external products.
+    fn tile_lookups(&self) -> usize {
+        (TILE >> self.extension_log).max(1)
+    }
+
     /// Bytes of one accumulator.
     pub(crate) fn accumulator_bytes(&self) -> usize {
         8 * self.accumulator_words()
@@ -62,19 +68,20 @@ impl Shape {
 #[derive(Default)]
 pub(crate) struct Rotator {
     accumulators: Vec<u64>,
-    /// Rotated minus unrotated parts of one accumulator, rounded for decomposition.
+    /// Rotated minus unrotated accumulators of a tile, rounded for decomposition.
     differences: Vec<u64>,
     product: ExternalProduct,
 }
 
 impl Rotator {
     /// Prepares zeroed accumulators for a batch.
-    pub(crate) fn start(&mut self, shape: Shape, batch: usize, fft: FftView<'_>) {
+    pub(crate) fn start(&mut self, shape: Shape, batch: usize, keys: &LookupKeys) {
         let words = batch * shape.accumulator_words();
         self.accumulators.clear();
         self.accumulators.resize(words, 0);
-        self.differences.resize(shape.accumulator_words(), 0);
-        self.product.resize(shape, fft);
+        self.differences.resize(shape.tile_lookups() * shape.accumulator_words(), 0);
+        let level = keys.bootstrap.decomposition_level_count().0;
+        self.product.resize(shape, level, &keys.transform);
     }
 
     /// Sets lookup `index` of the batch to its table divided by `X^body`.
@@ -103,64 +110,79 @@ impl Rotator {
         rotations: &[&[u32]],
         control: &Control,
     ) -> Result<()> {
-        let fft = keys.fft.as_view();
         for (bit, ggsw) in keys.bootstrap.as_view().into_ggsw_iter().enumerate() {
             control.check("run")?;
-            for (index, rotations) in rotations.iter().enumerate() {
-                let rotation = rotations[bit] as usize;
-                if rotation != 0 {
-                    self.step(shape, &ggsw, index, rotation, fft);
-                }
+            for (tile, rotations) in rotations.chunks(shape.tile_lookups()).enumerate() {
+                self.step(shape, &ggsw, tile, rotations.iter().map(|of| of[bit]), &keys.transform);
             }
         }
         Ok(())
     }
 
-    /// `accumulator += ggsw * (X^rotation accumulator - accumulator)`. Rotating the whole by `r` moves
-    /// part `j - r` to part `j`, and turns a part by one degree more if it wraps around.
+    /// `accumulator += ggsw * (X^rotation accumulator - accumulator)` for the lookups of a tile.
     fn step(
         &mut self,
         shape: Shape,
         ggsw: &FourierGgswCiphertextView<'_>,
-        index: usize,
-        rotation: usize,
-        fft: FftView<'_>,
+        tile: usize,
+        rotations: impl ExactSizeIterator<Item = u32>,
+        transform: &Transform,
     ) {
-        let factor = 1usize << shape.extension_log;
-        let words = shape.glwe_words();
-        let range = index * shape.accumulator_words()..(index + 1) * shape.accumulator_words();
-        let accumulator = &mut self.accumulators[range];
+        let words = shape.accumulator_words();
+        let first = tile * shape.tile_lookups() * words;
+        let accumulators = &mut self.accumulators[first..first + rotations.len() * words];
+        let differences = &mut self.differences[..accumulators.len()];
         let decomposer = SignedDecomposer::<u64>::new(
             ggsw.decomposition_base_log(),
             ggsw.decomposition_level_count(),
         );
-        for (part, difference) in self.differences.chunks_exact_mut(words).enumerate() {
-            let source = (factor + part - rotation % factor) % factor;
-            rotate_subtract_and_round(
-                &decomposer,
-                difference,
-                &accumulator[source * words..(source + 1) * words],
-                &accumulator[part * words..(part + 1) * words],
-                (factor + rotation - 1 - part) / factor,
-                shape.polynomial_size,
-            );
+        let lookups = differences.chunks_exact_mut(words).zip(accumulators.chunks_exact(words));
+        for ((differences, accumulator), rotation) in lookups.zip(rotations) {
+            subtract_rotated(shape, &decomposer, differences, accumulator, rotation as usize);
         }
-        let differences = self.differences.chunks_exact_mut(words);
-        for (sum, difference) in accumulator.chunks_exact_mut(words).zip(differences) {
-            self.product.add_assign(sum, ggsw, difference, fft);
+        // With a large extension the parts of one lookup are several tiles of products.
+        let words = TILE * shape.glwe_words();
+        for (sums, rounded) in accumulators.chunks_mut(words).zip(differences.chunks_mut(words)) {
+            self.product.add_assign(sums, ggsw, rounded, transform);
         }
     }
 
-    /// Writes the constant coefficient of lookup `index` as a ciphertext under the big key.
-    pub(crate) fn extract(&self, shape: Shape, index: usize, output: &mut [u64]) {
-        let start = index * shape.accumulator_words();
+    /// Writes coefficient `degree` of lookup `index` as a ciphertext under the big key.
+    pub(crate) fn extract(&self, shape: Shape, index: usize, degree: usize, output: &mut [u64]) {
+        let factor = 1 << shape.extension_log;
+        let start = index * shape.accumulator_words() + degree % factor * shape.glwe_words();
         let ciphertext = GlweCiphertext::from_container(
             &self.accumulators[start..start + shape.glwe_words()],
             PolynomialSize(shape.polynomial_size),
             CiphertextModulus::new_native(),
         );
         let mut output = LweCiphertext::from_container(output, CiphertextModulus::new_native());
-        extract_lwe_sample_from_glwe_ciphertext(&ciphertext, &mut output, MonomialDegree(0));
+        let degree = MonomialDegree(degree / factor);
+        extract_lwe_sample_from_glwe_ciphertext(&ciphertext, &mut output, degree);
+    }
+}
+
+/// `differences = X^rotation accumulator - accumulator`, rounded for decomposition. Rotating the whole by
+/// `r` moves part `j - r` to part `j`, and turns a part by one degree more if it wraps around.
+fn subtract_rotated(
+    shape: Shape,
+    decomposer: &SignedDecomposer<u64>,
+    differences: &mut [u64],
+    accumulator: &[u64],
+    rotation: usize,
+) {
+    let factor = 1usize << shape.extension_log;
+    let words = shape.glwe_words();
+    for (part, difference) in differences.chunks_exact_mut(words).enumerate() {
+        let source = (factor + part - rotation % factor) % factor;
+        rotate_subtract_and_round(
+            decomposer,
+            difference,
+            &accumulator[source * words..(source + 1) * words],
+            &accumulator[part * words..(part + 1) * words],
+            (factor + rotation - 1 - part) / factor,
+            shape.polynomial_size,
+        );
     }
 }
 
