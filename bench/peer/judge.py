@@ -13,7 +13,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,8 +20,10 @@ from statistics import median
 
 import numpy
 
+import concrete_processes
 import sotto_driver
-from works import SETTINGS, THREADS, WORKS, fixture
+from concrete_processes import concrete
+from works import SETTINGS, WORKS, fixture
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE / "cache"
@@ -34,8 +35,6 @@ MARGIN = 0.005
 # Settings that lose more accuracy than this against the float model are of no use.
 MOST_LOSS = 0.10
 MOST_RUN_SECONDS = 120
-# Concrete ML gets no more than this for one setting.
-MOST_SECONDS = {"survey": 300, "simulate": 1200, "time": 600}
 # Rows of a setting run until about this much time went by, at least two.
 RUN_SECONDS = 15
 # A run this much slower than the other measurements predict was disturbed, and is measured once more.
@@ -73,63 +72,12 @@ def say(text):
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 
-# --- Concrete ML, in child processes ---------------------------------------------------------------------------------
-
-
-def concrete_version():
-    pins = (HERE / "requirements.txt").read_text().split()
-    return next(pin.partition("==")[2] for pin in pins if pin.startswith("concrete-ml=="))
-
-
-def concrete(verb, work, settings, keep, rows=1, threads=THREADS):
-    """Gives `keep` the record of each setting; a setting that ends its process gets an error, and the others go on."""
-    left = list(settings)
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
-    while left:
-        with tempfile.TemporaryDirectory() as scratch:
-            asked, out = Path(scratch) / "settings.json", Path(scratch) / "out.jsonl"
-            asked.write_text(json.dumps(left))
-            out.touch()
-            command = [sys.executable, HERE / "concrete_driver.py", verb, work["name"], asked, out, str(rows)]
-            errors = Path(scratch) / "errors"
-            with errors.open("wb") as stderr:
-                process = subprocess.Popen(
-                    command, env=environment, cwd=scratch, stderr=stderr, stdout=subprocess.DEVNULL
-                )
-            why = follow(process, out, left, keep, MOST_SECONDS[verb])
-            if left:
-                said = errors.read_text().strip().splitlines()[-1:] or [""]
-                keep(left.pop(0), {"error": f"{why} {said[0][:200]}".strip()})
-
-
-def follow(process, out, left, keep, limit):
-    """Hands on the lines of a driver as they come, until it ends or takes too long for one; why it ended."""
-    deadline, seen, ended = time.monotonic() + limit, 0, False
-    while not ended:
-        ended = process.poll() is not None  # before the reading, so that no line is missed
-        lines = out.read_text().split("\n")[:-1]
-        for line in lines[seen:]:
-            keep(left.pop(0), json.loads(line))
-            deadline = time.monotonic() + limit
-        seen = len(lines)
-        if not ended and time.monotonic() > deadline:
-            process.kill()
-            process.wait()
-            return f"not done in {limit} s"
-        if not ended:
-            time.sleep(0.2)
-    return f"its process ended with status {process.returncode}"
-
-
-# --- stages -----------------------------------------------------------------------------------------------------------
-
-
 class Judge:
     def __init__(self, options):
         self.options = options
         self.works = [work for work in WORKS if options.only is None or work["name"] in options.only]
         self.systems = options.systems
-        self.versions = {"concrete": concrete_version(), "sotto": sotto_driver.version()}
+        self.versions = {"concrete": concrete_processes.version(), "sotto": sotto_driver.version()}
         self.surveys = Store(CACHE / "survey.jsonl")
         self.times = Store(CACHE / "times.jsonl")
         self.measured = {system: [] for system in SETTINGS}
@@ -218,9 +166,7 @@ class Judge:
         for work in self.works:
             for system in self.systems:
                 self.without_encryption("survey", system, work, self.settings(system, work))
-        return {
-            (system, work["name"]): self.candidates(system, work) for work in self.works for system in self.systems
-        }
+        return {(system, work["name"]): self.candidates(system, work) for work in self.works for system in self.systems}
 
     def jobs(self, candidates):
         """The systems take turns within a work, each from its cheapest setting on."""
@@ -402,7 +348,10 @@ def parse():
     parser.add_argument("--rows", type=int, default=5, help="most encrypted rows per setting (default 5)")
     parser.add_argument("--most", type=int, help="times only so many settings of each work and system")
     parser.add_argument(
-        "--most-keys", type=float, default=1.5, help="GB of evaluation keys over which a setting is not timed (default 1.5)"
+        "--most-keys",
+        type=float,
+        default=1.5,
+        help="GB of evaluation keys over which a setting is not timed (default 1.5)",
     )
     parser.add_argument("--quick", action="store_true", help="a few settings, two of them timed, no report")
     parser.add_argument("--jobs", type=int, default=2, help="processes of the survey, which is not timed (default 2)")

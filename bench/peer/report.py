@@ -13,7 +13,7 @@ from works import ROOT, THREADS, WORKS, fixture
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "front"  # the same file for the same results
 matplotlib.rcParams["svg.fonttype"] = "none"
-from matplotlib import pyplot  # noqa: E402  after the choice of the backend
+from matplotlib import pyplot
 
 HERE = Path(__file__).resolve().parent
 HEADING = "## Beside Concrete ML"
