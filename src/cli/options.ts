@@ -29,6 +29,7 @@ export interface CommonOptions {
 export interface CompilerSettings {
   readonly nBits?: NBitsOption | ModelBits | "auto";
   readonly roundingThresholdBits?: RoundingOption | AutoRounding;
+  readonly interiorNoise?: number | "auto" | null;
   readonly pError?: number;
   readonly globalPError?: number;
   readonly importQat?: boolean;
@@ -227,17 +228,26 @@ export function parseAmount(option: string, text: string): number {
 
 /** Refuses options of a search where nothing is searched for. */
 export function checkTuning(settings: CompilerSettings, tuning: TuningSettings): void {
-  const { nBits, roundingThresholdBits: rounding } = settings;
-  if (
-    nBits === "auto" ||
-    (typeof rounding === "object" && rounding !== null && isAutoRounding(rounding))
-  )
-    return;
+  const { nBits, roundingThresholdBits: rounding, interiorNoise } = settings;
+  const isRounding = typeof rounding === "object" && rounding !== null;
+  if (nBits === "auto" || interiorNoise === "auto") return;
+  if (isRounding && isAutoRounding(rounding)) return;
   const [first] = Object.keys(tuning);
   if (first === undefined) return;
   const option = `--${first.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   const message = "expected --n-bits auto with it, got fixed bits; leave one of them out";
   throw new SottoError("BAD_ARGUMENT", option, message);
+}
+
+/** `--interior-noise`: a fraction of a table's interval, `auto` for a search, or `none`, also where others are searched for. */
+export function parseInteriorNoise(text: string): number | "auto" | null {
+  if (text === "auto") return text;
+  if (text === "none") return null;
+  const value = Number(text);
+  if (!(value > 0 && value <= 0.25)) {
+    throw bad("--interior-noise", "a number above 0 and up to 0.25, auto or none", text);
+  }
+  return value;
 }
 
 /** `--cost-model`: a shipped class of CPU, or this machine. */

@@ -11,6 +11,7 @@ import {
   checkTuning,
   parseAmount,
   parseCostModel,
+  parseInteriorNoise,
   parseInteger,
   parseMode,
   parseNBits,
@@ -28,6 +29,7 @@ interface CollectedModel {
   readonly calibration: readonly string[];
   readonly nBits?: CompilerSettings["nBits"];
   readonly roundingThresholdBits?: CompilerSettings["roundingThresholdBits"];
+  readonly interiorNoise?: CompilerSettings["interiorNoise"];
   readonly pError?: number;
   readonly globalPError?: number;
   readonly importQat?: boolean;
@@ -223,6 +225,11 @@ function addModelOptions(command: Command): Command {
       parseProbability("--global-p-error", text),
     )
     .option(
+      "--interior-noise <std>",
+      "noise that rounding tables bear, as a fraction of their interval, such as 0.02: much faster, scores vary a little",
+      parseInteriorNoise,
+    )
+    .option(
       "--import-qat",
       "the model was trained with quantization (Brevitas, QONNX, QCDQ): use the quantizers it states",
     )
@@ -283,13 +290,21 @@ function integer(option: string, least: number): (text: string) => number {
   return (text) => parseInteger(option, text, least);
 }
 
+/** Commander makes an empty text of null, which "none" stands for. */
+function orNull<T>(value: T): T | null {
+  return value === "" ? null : value;
+}
+
 function modelOptions(model: string, given: CollectedModel) {
   const { calibration, nBits, roundingThresholdBits, pError, globalPError } = given;
-  const { importQat, quantization, maxMilliseconds, maxLookups, maxKeyBytes, costModel } = given;
-  const { labels, validation, maxLoss, front } = given;
+  const { importQat, quantization, maxMilliseconds, maxLookups, maxKeyBytes } = given;
+  const { costModel, interiorNoise, labels, validation, maxLoss, front } = given;
   const compiler: CompilerSettings = {
     ...(nBits === undefined ? {} : { nBits }),
-    ...(roundingThresholdBits === undefined ? {} : { roundingThresholdBits }),
+    ...(roundingThresholdBits === undefined
+      ? {}
+      : { roundingThresholdBits: orNull(roundingThresholdBits) }),
+    ...(interiorNoise === undefined ? {} : { interiorNoise: orNull(interiorNoise) }),
     ...(pError === undefined ? {} : { pError }),
     ...(globalPError === undefined ? {} : { globalPError }),
     ...(importQat === undefined ? {} : { importQat }),

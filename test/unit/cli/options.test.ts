@@ -185,6 +185,8 @@ describe("command lines", () => {
     ],
     ["inspect a b", "command line"],
     ["compile m.onnx --calibration a.npy -o d --cost-model z80", "--cost-model"],
+    ["compile m.onnx --calibration a.npy -o d --interior-noise 0.3", "--interior-noise"],
+    ["compile m.onnx --calibration a.npy -o d --interior-noise little", "--interior-noise"],
   ])("%j is BAD_ARGUMENT", async (line, where) => {
     const error: unknown = await called(line).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(SottoError);
@@ -208,6 +210,19 @@ describe("command lines", () => {
     });
   });
 
+  test("interior noise may be searched for, and left off where the rest is", async () => {
+    const line = "compile m.onnx --calibration c.npy -o out --interior-noise";
+    expect(await called(`${line} auto --front f.json`)).toMatchObject([
+      "compile",
+      { compiler: { interiorNoise: "auto" } },
+    ]);
+    const none = `${line} none --n-bits auto --rounding-threshold-bits none`;
+    expect(await called(none)).toMatchObject([
+      "compile",
+      { compiler: { interiorNoise: null, roundingThresholdBits: null } },
+    ]);
+  });
+
   test.each([
     ["auto", { nBits: "auto" }],
     ['{"nBits":"auto","method":"FIT"}', { nBits: "auto", method: "fit" }],
@@ -222,6 +237,7 @@ describe("command lines", () => {
     ["--n-bits auto --max-loss -1", "--max-loss"],
     ["--max-lookups many", "--max-lookups"],
     ["--n-bits automatic", "--n-bits"],
+    ["--interior-noise none --front f.json", "--front"],
   ])("%s is refused", async (line, where) => {
     const error = await rejectionOf(() =>
       called(`compile m.onnx --calibration c.npy -o out ${line}`),
