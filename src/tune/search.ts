@@ -29,6 +29,24 @@ export interface SearchAim {
   readonly budgets: Budgets;
 }
 
+/** The points that no other beats, and behind them others in order of how much more they lose than those of their price. */
+export function nearFront(found: readonly Found[], aim: SearchAim, most: number): Found[] {
+  const front = usefulFront(found, aim);
+  const behind = ({ predictedMs, loss }: Found): number =>
+    loss - Math.min(...front.filter((p) => p.predictedMs <= predictedMs).map((p) => p.loss));
+  const others = found
+    .filter(
+      (point) =>
+        !front.includes(point) &&
+        point.loss <= aim.largestLoss &&
+        isAffordable(point.measured, aim.budgets),
+    )
+    .map((point) => ({ point, by: behind(point) }))
+    .sort((a, b) => a.by - b.by);
+  const room = Math.max(0, most - front.length);
+  return [...front, ...others.slice(0, room).map(({ point }) => point)];
+}
+
 /** The points that no other beats, of those within budgets and losses of interest; of all if there is none. */
 export function usefulFront(found: readonly Found[], aim: SearchAim): Found[] {
   const { largestLoss, budgets } = aim;
@@ -159,11 +177,17 @@ export class Search {
     const order = [...front.entries()].sort(
       ([a], [b]) => Math.abs(a - target) - Math.abs(b - target) || a - b,
     );
-    for (const [, from] of order) {
-      const place = neighboursOf(this.#space, from.place).find(
-        (neighbour) => !this.#seen.has(keyOf(this.#space, neighbour)),
-      );
-      if (place) return { place, from };
+    const groups = order.map(([, from]) => ({
+      from,
+      neighbours: neighboursOf(this.#space, from.place),
+    }));
+    for (let group = 0; group < (groups[0]?.neighbours.length ?? 0); group++) {
+      for (const { from, neighbours } of groups) {
+        const place = neighbours[group].find(
+          (neighbour) => !this.#seen.has(keyOf(this.#space, neighbour)),
+        );
+        if (place) return { place, from };
+      }
     }
     return null;
   }

@@ -144,27 +144,32 @@ function bitsOf(space: Space, place: Place): NBitsOption {
 }
 
 /** Axes along which there is a next coarser value. */
-export const AXES = ["noise", "failure", "rounding", "weights", "inputs"] as const;
+export const AXES = ["noise", "weights", "rounding", "failure", "inputs"] as const;
 
 /** Equal places have equal keys. */
 export function keyOf(space: Space, place: Place): string {
   return JSON.stringify(optionsOf(space, place));
 }
 
-/** Places that differ in one thing, cheaper ones first. */
-export function neighboursOf(space: Space, place: Place): Place[] {
-  const moves: Place[] = [];
-  for (const step of [1, -1]) {
-    for (const axis of AXES) {
-      const index = place[axis] + step;
-      if (index >= 0 && index < space[axis].length) moves.push({ ...place, [axis]: index });
-    }
-    moves.push(...nodeMoves(space, place, -step));
-  }
-  space.quantization.forEach((_, index) => {
-    if (index !== place.quantization) moves.push({ ...place, quantization: index });
-  });
-  return moves;
+/**
+ * Places that differ in one thing, in three groups: what decides most, the finer tuning, and the rest. In each the cheaper
+ * ones come first.
+ */
+export function neighboursOf(space: Space, place: Place): readonly (readonly Place[])[] {
+  const along = (axis: (typeof AXES)[number], step: number): Place[] => {
+    const index = place[axis] + step;
+    return index >= 0 && index < space[axis].length ? [{ ...place, [axis]: index }] : [];
+  };
+  const both = (...axes: (typeof AXES)[number][]): Place[] =>
+    [1, -1].flatMap((step) => axes.flatMap((axis) => along(axis, step)));
+  const others = space.quantization.flatMap((_, index) =>
+    index === place.quantization ? [] : [{ ...place, quantization: index }],
+  );
+  return [
+    both("noise", "weights"),
+    [...both("rounding", "failure"), ...nodeMoves(space, place, -1), ...nodeMoves(space, place, 1)],
+    [...both("inputs"), ...others],
+  ];
 }
 
 /** Mixed precision: one node's weights with a bit more or less. */

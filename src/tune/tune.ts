@@ -15,7 +15,7 @@ import { type TuningPoint, type TuningResult, chooseFrom, frontOf, pairedLoss } 
 import { type CompleteTuning } from "./options.ts";
 import { mean } from "./metric.ts";
 import { type Splits, splitsOf } from "./rows.ts";
-import { type Found, Search, usefulFront } from "./search.ts";
+import { type Found, Search, nearFront } from "./search.ts";
 import { type Space, optionsOf } from "./space.ts";
 import { type Pipeline, Trials } from "./trials.ts";
 
@@ -31,8 +31,8 @@ export interface TuningTask {
 
 /** Points that lose more than this (and twice the tolerance) are not looked for. */
 const LARGEST_LOSS = 0.15;
-/** Most points of the search's front that are scored again. */
-const MOST_CONFIRMED = 12;
+/** Points scored again, if the front of the search has not more: luck may have put good ones just behind it. */
+const MOST_CONFIRMED = 16;
 
 /** Searches, scores what was found on other rows, and chooses. Throws what compiling throws where nothing can be compiled. */
 export function* tuneInSteps(task: TuningTask): Steps<TuningResult> {
@@ -46,7 +46,7 @@ export function* tuneInSteps(task: TuningTask): Steps<TuningResult> {
   const found = yield* search.run();
   if (found.length === 0) throw trials.lastError ?? nothingFound();
   const points: TuningPoint[] = [];
-  const candidates = worthConfirming(usefulFront(found, aim), tolerance);
+  const candidates = nearFront(found, aim, MOST_CONFIRMED);
   for (const [done, candidate] of candidates.entries()) {
     const step = { stage: "score the front", done, total: candidates.length };
     const point = yield* within(scored(task, trials, splits, candidate), () => step);
@@ -78,14 +78,6 @@ function splitsFor({ graph, calibration, tuning }: TuningTask): Splits {
     labels: labels === undefined ? null : asTensor(labels, "tuning.labels"),
     maxRows,
   });
-}
-
-/** A front, thinned out evenly where it is long, always with the point that the search would take. */
-function worthConfirming(front: readonly Found[], tolerance: number): readonly Found[] {
-  const taken = front.findIndex(({ loss }) => loss <= tolerance);
-  const stride = Math.max(1, (front.length - 1) / (MOST_CONFIRMED - 2));
-  const kept = new Set(front.map((_, i) => Math.round(Math.floor(i / stride) * stride)));
-  return front.filter((_, i) => kept.has(i) || i === taken || i === front.length - 1);
 }
 
 /** Scores a place on the rows that the search did not see; its cost is that of calibrating with all rows. */

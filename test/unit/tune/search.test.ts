@@ -79,7 +79,7 @@ function searched(openness: Openness, change: Partial<SearchAim> = {}) {
 
 describe("the search", () => {
   test("finds choices, noise and bits of each node", () => {
-    const { options } = searched(open);
+    const { options } = searched(open, { points: 150 });
     expect(options?.quantization?.perChannelWeights).toBe(true);
     const [a, b] = options ? weightsOf(options) : [NaN, NaN];
     expect(a).toBe(2);
@@ -144,7 +144,7 @@ test("neighbours differ in one setting", () => {
   const space = spaceOf(open);
   const place = { weights: 3, inputs: 2, quantization: 1, rounding: 2, failure: 1, noise: 2 };
   const here = optionsOf(space, { ...place, nodes: {} });
-  const neighbours = neighboursOf(space, { ...place, nodes: {} });
+  const neighbours = neighboursOf(space, { ...place, nodes: {} }).flat();
   const differences = neighbours.map((other) => {
     const there = optionsOf(space, other);
     return (
