@@ -7,7 +7,7 @@ import { type TensorOrList, tensorsOf } from "./tensor/list.ts";
 import { verify as verifyCircuit } from "./circuit/verify.ts";
 import { SottoError } from "./errors.ts";
 import { CompiledModule } from "./execute/module.ts";
-import { importGraph, isTorchArchive } from "./import.ts";
+import { formatOf, importGraph, isTorchArchive } from "./import.ts";
 import type { ClientSpec } from "./format/client-spec.ts";
 import { encodeProgram } from "./format/program.ts";
 import { lowerInSteps } from "./lower/lower.ts";
@@ -85,8 +85,8 @@ export async function compileOnnxModel(
   options: CompileOptions = {},
 ): Promise<CompiledModule> {
   const bytes = await readModel(model);
-  if (typeof options.onnxFile === "string" && isTorchArchive(bytes)) {
-    const message = "a PyTorch program has no ONNX file to copy; leave onnxFile out";
+  if (typeof options.onnxFile === "string" && formatOf(bytes) !== "onnx") {
+    const message = "the model is no ONNX file that could be copied; leave onnxFile out";
     throw new SottoError("BAD_ARGUMENT", "onnxFile", message);
   }
   const module = await buildQuantizedModule(bytes, calibration, options);
