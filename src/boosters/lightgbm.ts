@@ -38,7 +38,7 @@ export function readLightgbm(bytes: Uint8Array): Model {
     trees: blocks.map((block, i) => readTree(block, i % outputCount, share, `tree ${i}`)),
     featureCount: integerOf(header, "max_feature_idx") + 1,
     outputCount,
-    baseValues: blocks.slice(0, outputCount).map(() => 0),
+    baseValues: [],
     link: linkOf(header.get("objective") ?? "regression"),
   });
 }

@@ -113,7 +113,7 @@ function baseScores(parameters: Json, outputCount: number): readonly number[] {
 }
 
 // Far above any model that can run encrypted; keeps a damaged file from asking for all the memory.
-const MOST_OUTPUTS = 2 ** 22;
+const MOST_OUTPUTS = 2 ** 20;
 
 function readTrees(booster: Json, outputCount: number): Tree[] {
   const name = booster.get("name").string();

@@ -40,7 +40,7 @@ export function encodeNodes(
   const known = new Set(strings);
   return nodes.map((node) => {
     const hasStrings = node.inputs.some((name) => known.has(name));
-    const plain = node.domain === ML ? updated(node, hasStrings) : castOf(node, hasStrings);
+    const plain = node.domain === ML ? updated(node, hasStrings) : castOf(node, known);
     const [first, ...others] = node.outputs;
     if (givesStrings(plain, hasStrings)) known.add(first);
     // Of several outputs only a classifier's first one can be strings while the rest are not.
@@ -80,15 +80,19 @@ function updated(node: ModelNode, hasStrings: boolean): ModelNode {
   return { ...node, attributes };
 }
 
-/** A conversion of strings to strings changes nothing; one to numbers would read them. */
-function castOf(node: ModelNode, hasStrings: boolean): ModelNode {
-  if (node.opType !== "Cast" || (!hasStrings && node.attributes["to"] !== STRING)) return node;
-  if (hasStrings && node.attributes["to"] === STRING) {
-    return { ...node, attributes: { ...node.attributes, to: INT64 } };
+/** A conversion of strings to strings changes nothing; one to numbers would read them, one to strings would print numbers. */
+function castOf(node: ModelNode, strings: ReadonlySet<string>): ModelNode {
+  const { opType, inputs, attributes } = node;
+  if (opType !== "Cast" && opType !== "CastLike") return node;
+  const fromStrings = strings.has(inputs[0]);
+  const toStrings = opType === "Cast" ? attributes["to"] === STRING : strings.has(inputs[1]);
+  if (fromStrings !== toStrings) {
+    const direction = fromStrings ? "strings to numbers" : "numbers to strings";
+    const message = `${opType} of ${direction}; expected a model that takes and gives them as they are`;
+    throw new SottoError("UNSUPPORTED_OPERATOR", node.name, message);
   }
-  const direction = hasStrings ? "strings to numbers" : "numbers to strings";
-  const message = `Cast of ${direction}; expected a model that takes and gives them as they are`;
-  throw new SottoError("UNSUPPORTED_OPERATOR", node.name, message);
+  const isPlain = !toStrings || opType === "CastLike";
+  return isPlain ? node : { ...node, attributes: { ...attributes, to: INT64 } };
 }
 
 function encoded(attributes: ModelAttributes, table: StringTable): ModelAttributes {

@@ -13,6 +13,11 @@ export class StringTable {
   readonly texts: string[] = [];
   private readonly codes = new Map<string, number>();
 
+  /** Begins with the texts of another list. */
+  constructor(texts: readonly string[] = []) {
+    for (const text of texts) this.codeOf(text);
+  }
+
   codeOf(text: string): number {
     const known = this.codes.get(text);
     if (known !== undefined) return known;

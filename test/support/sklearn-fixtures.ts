@@ -25,6 +25,14 @@ export interface RecordedCase {
   readonly classes: Readonly<Record<string, readonly (number | string)[]>>;
 }
 
+/** What operators.json holds of each node. */
+export interface RecordedNode {
+  readonly name: string;
+  readonly model: string;
+  readonly inputs: Readonly<Record<string, RecordedArray>>;
+  readonly outputs: Readonly<Record<string, RecordedArray>>;
+}
+
 /** What booster.json holds. */
 export interface RecordedBooster {
   readonly inputs: { readonly X: RecordedArray };
@@ -54,6 +62,11 @@ export function readRecorded<T extends RecordedCase | RecordedBooster>(
   return JSON.parse(readFileSync(new URL(`${name}/${file}`, root), "utf8")) as T;
 }
 
+/** The recorded random nodes: each with its model in base64. */
+export function readRandomNodes(): RecordedNode[] {
+  return JSON.parse(readFileSync(new URL("operators.json", root), "utf8")) as RecordedNode[];
+}
+
 /** A recorded array as the tensor that an input takes. */
 export function inputTensor(value: GraphValue, { dtype, shape, data }: RecordedArray): Tensor {
   if (dtype === "string") return encodeStrings(value, shape, data.map(String));
@@ -61,7 +74,7 @@ export function inputTensor(value: GraphValue, { dtype, shape, data }: RecordedA
 }
 
 /** One tensor per input of a graph. */
-export function inputTensors(graph: Graph, { inputs }: RecordedCase): Tensor[] {
+export function inputTensors(graph: Graph, { inputs }: Pick<RecordedCase, "inputs">): Tensor[] {
   return graph.inputs.map((value) => inputTensor(value, inputs[value.name]));
 }
 

@@ -4,7 +4,7 @@
  */
 import { SottoError } from "../../errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { aggregates, branchOf, comparisons, listOf, zeros } from "./attributes.ts";
+import { aggregates, branchOf, comparisons, listOf } from "./attributes.ts";
 import { ensembleOf, treeOf, type Aggregate } from "./ensemble.ts";
 import type { TreeEnsemble, TreeNode } from "./ensemble.ts";
 import { postTransformOf } from "./scores.ts";
@@ -42,12 +42,15 @@ export function treeEnsemble(stated: EnsembleAttributes): TreeEnsemble {
     throw new SottoError("BAD_MODEL", WHERE, message);
   }
   const nodes = readNodes(stated);
+  const branchCount = stated.nodes_featureids?.length ?? 0;
   return ensembleOf(
     {
-      trees: (stated.tree_roots ?? []).map((root) => treeOf(root, nodes, WHERE)),
+      trees: (stated.tree_roots ?? []).map((root) =>
+        treeOf(root < branchCount ? root : NOWHERE, nodes, WHERE),
+      ),
       outputCount: stated.n_targets,
       aggregate,
-      baseValues: zeros(stated.n_targets),
+      baseValues: [],
       postTransform: postTransformOf(stated.post_transform, WHERE),
       classification: null,
     },

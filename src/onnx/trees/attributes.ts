@@ -106,7 +106,7 @@ export function regressorEnsemble(attributes: RegressorAttributes): TreeEnsemble
       trees: readTrees(attributes, sameLength(weights, where), where),
       outputCount,
       aggregate,
-      baseValues: baseValuesOf(attributes, outputCount),
+      baseValues: listOf(attributes.base_values, attributes.base_values_as_tensor),
       postTransform: postTransformOf(attributes.post_transform, where),
       classification: null,
     },
@@ -150,26 +150,12 @@ export function classifierEnsemble(attributes: ClassifierAttributes): TreeEnsemb
       trees: readTrees(attributes, weights, where),
       outputCount,
       aggregate: "SUM",
-      baseValues: baseValuesOf(attributes, outputCount),
+      baseValues: bases,
       postTransform,
       classification,
     },
     where,
   );
-}
-
-/** Zeros where none are stated, as long as the number of outputs is one that a file can have. */
-function baseValuesOf(attributes: NodeAttributes, outputCount: number): readonly number[] {
-  const stated = listOf(attributes.base_values, attributes.base_values_as_tensor);
-  return stated.length > 0 ? stated : zeros(outputCount);
-}
-
-// Far above any model that can run encrypted; keeps a damaged file from asking for all the memory.
-const mostOutputs = 2 ** 22;
-
-/** A zero per output. */
-export function zeros(outputCount: number): number[] {
-  return Array.from({ length: Math.min(Math.max(outputCount, 0), mostOutputs) }, () => 0);
 }
 
 function readTrees(

@@ -65,7 +65,7 @@ export interface TreeEnsemble {
   /** Outputs of the leaves: targets of a regression; classes, or 1 for two classes, of a classification. */
   readonly outputCount: number;
   readonly aggregate: Aggregate;
-  /** Added to each output after the aggregate: one number per output. */
+  /** Added to the outputs after the aggregate: one number per output, or none at all. */
   readonly baseValues: readonly number[];
   readonly postTransform: PostTransform;
   /** null for a regression. */
@@ -126,6 +126,9 @@ function nodeAt(key: number, nodes: ReadonlyMap<number, TreeNode>, where: string
   return node;
 }
 
+// Far above any model that can run encrypted; keeps a damaged file from asking for all the memory.
+const mostOutputs = 2 ** 20;
+
 /**
  * Completes an ensemble and checks it: features and outputs are places, leaves name existing outputs, base values and labels
  * fit. Throws BAD_MODEL.
@@ -136,7 +139,9 @@ export function ensembleOf(parts: Omit<TreeEnsemble, "featureCount">, where: str
     throw new SottoError("BAD_MODEL", where, message);
   };
   const isPlace = (index: number): boolean => Number.isInteger(index) && index >= 0;
-  if (!isPlace(outputCount) || outputCount === 0) fail(`expected outputs, got ${outputCount}`);
+  if (!isPlace(outputCount) || outputCount === 0 || outputCount > mostOutputs) {
+    fail(`expected 1 to ${mostOutputs} outputs, got ${outputCount}`);
+  }
   if (trees.length === 0) fail("expected at least one tree, got none");
   let featureCount = 0;
   for (const node of trees.flatMap(({ nodes }) => nodes)) {
@@ -148,7 +153,7 @@ export function ensembleOf(parts: Omit<TreeEnsemble, "featureCount">, where: str
       if (wrong) fail(`a leaf names output ${wrong.output}, expected 0 to ${outputCount - 1}`);
     }
   }
-  if (baseValues.length !== outputCount) {
+  if (baseValues.length > 0 && baseValues.length !== outputCount) {
     fail(`expected ${outputCount} base values, got ${baseValues.length}`);
   }
   const scores = classification?.oneScore ? 2 : outputCount;
