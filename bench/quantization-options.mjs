@@ -3,10 +3,10 @@
  * Prints the table and, with --write, puts it into its section of bench/RESULTS.md.
  * Usage: node bench/quantization-options.mjs [--write]
  */
-import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { readTensors } from "../dist/cli/model.js";
 import { buildQuantizedModule } from "../dist/index.js";
+import { markdownTable, writeSection } from "./results.mjs";
 
 const MODELS = ["digits_mlp", "digits_cnn", "op_residual_conv", "op_maxpool"];
 const BITS = [3, 4, 5];
@@ -52,10 +52,8 @@ async function main() {
     const [labels] = await readTensors([file(name, "labels.npy")]);
     loaded.set(name, { model: file(name, "model.onnx"), calibration, inputs, labels });
   }
-  const rows = [
-    ["choice", ...columns.map(({ model, bits }) => `${model}, ${bits} bits`)],
-    ["---", ...columns.map(() => "---")],
-  ];
+  const heads = ["choice", ...columns.map(({ model, bits }) => `${model}, ${bits} bits`)];
+  const rows = [];
   for (const [label, choices] of Object.entries(CHOICES)) {
     const cells = [];
     for (const { model, bits } of columns) {
@@ -64,21 +62,12 @@ async function main() {
     rows.push([label, ...cells]);
     process.stderr.write(`${label}: ${cells.join(", ")}\n`);
   }
-  const table = rows.map((row) => `| ${row.join(" | ")} |`).join("\n");
+  const table = markdownTable(heads, rows);
   process.stdout.write(`${table}\n`);
-  if (process.argv.includes("--write")) writeSection(table);
-}
-
-/** Replaces the section up to the next heading, or appends it. */
-function writeSection(table) {
-  const path = fileURLToPath(new URL("RESULTS.md", import.meta.url));
-  const text = readFileSync(path, "utf8");
-  const body = `${HEADING}\n\nAccuracy in the clear, without rounding. Made by \`node bench/quantization-options.mjs --write\`.\n\n${table}\n`;
-  const start = text.indexOf(HEADING);
-  if (start < 0) return writeFileSync(path, `${text.trimEnd()}\n\n${body}`);
-  const end = text.indexOf("\n## ", start + 1);
-  const rest = end < 0 ? "" : text.slice(end);
-  return writeFileSync(path, text.slice(0, start) + body + rest);
+  if (!process.argv.includes("--write")) return;
+  const how =
+    "Accuracy in the clear, without rounding. Made by `node bench/quantization-options.mjs --write`.";
+  writeSection(HEADING, `${how}\n\n${table}`);
 }
 
 await main();

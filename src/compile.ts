@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { type TensorOrList, tensorsOf } from "./tensor/list.ts";
 import { verify as verifyCircuit } from "./circuit/verify.ts";
+import { costModelInSteps } from "./calibration/machine.ts";
 import { SottoError } from "./errors.ts";
 import { CompiledModule } from "./execute/module.ts";
 import { formatOf, importGraph, isTorchArchive } from "./import.ts";
@@ -150,12 +151,13 @@ export function compileModuleAsync(
 function* compileInSteps(module: QuantizedModule, options: CompileOptions): Steps<CompiledModule> {
   checkOptions(options);
   checkEncryption(options.inputsEncryptionStatus, module.inputs.length);
-  const bounds = options.bounds ?? "calibrated";
-  const circuit = yield* module.circuitInSteps(bounds);
+  const { bounds = "calibrated", interiorNoise = null } = options;
+  const circuit = yield* module.circuitInSteps(bounds, interiorNoise);
   verifyCircuit(circuit, "bounded");
-  const plan = planEncodings(circuit, bounds);
+  const plan = planEncodings(circuit, bounds, interiorNoise);
   const constraints = yield* constraintsInSteps(circuit, plan);
-  const choice = chooseParameters(constraints, searchTarget(options));
+  const costModel = yield* costModelInSteps(options.costModel);
+  const choice = chooseParameters(constraints, searchTarget(options), { costModel });
   verifyChoice(choice, constraints);
   const program = yield* lowerInSteps(circuit, plan, constraints, choice);
   verifyProgram(program);

@@ -5,6 +5,9 @@
 import { SottoError, checkKeys } from "./errors.ts";
 import type { NBitsOption, RoundingOption } from "./quantization/bits.ts";
 import type { QuantizationChoices } from "./quantization/choices.ts";
+import type { CostModelOption } from "./calibration/machine.ts";
+import { isCostModel } from "./parameters/cost.ts";
+import { COST_MODELS } from "./parameters/cost-models.ts";
 import type { SearchTarget } from "./parameters/choice.ts";
 
 /** Options of every compile function; each has a default. */
@@ -23,6 +26,17 @@ export interface CompileOptions extends SearchTarget {
   readonly reduceSumCopy?: boolean;
   /** Take table widths from calibration (default, with spare codes as headroom) or from interval arithmetic. */
   readonly bounds?: "calibrated" | "guaranteed";
+  /**
+   * Noise that tables with rounding ("approximate" or "fit") bear: its largest standard deviation as a fraction of the
+   * interval that a table reads, above 0 and up to 0.25. Their steps then cost next to nothing, and the failure probability
+   * is that of a value that moves by half of its interval. Default null: a table reads the right step but for pError.
+   */
+  readonly interiorNoise?: number | null;
+  /**
+   * What the parameters are the cheapest by: a shipped class of CPU, "machine" (the running CPU, measured once in about 20
+   * seconds and kept), or own weights. Default: a shipped one, always the same, so that all machines compile to the same bytes.
+   */
+  readonly costModel?: CostModelOption;
   /** Print each stage to stderr. Default false. */
   readonly verbose?: boolean;
   /** Print the program to stderr. Default false. */
@@ -52,6 +66,8 @@ const KEYS: readonly (keyof CompileOptions)[] = [
   "globalPError",
   "log2GlobalPError",
   "bounds",
+  "interiorNoise",
+  "costModel",
   "verbose",
   "showProgram",
   "artifacts",
@@ -64,12 +80,20 @@ const KEYS: readonly (keyof CompileOptions)[] = [
 export function checkOptions(options: CompileOptions): void {
   checkKeys(options, KEYS);
   const { bounds = "calibrated", artifacts = null, onnxFile = null } = options;
-  const { quantization, signal, onProgress } = options;
+  const { interiorNoise = null, quantization, signal, onProgress } = options;
   check(
     "bounds",
     bounds,
     bounds === "calibrated" || bounds === "guaranteed",
     '"calibrated" or "guaranteed"',
+  );
+  checkCostModel(options.costModel);
+  check(
+    "interiorNoise",
+    interiorNoise,
+    interiorNoise === null ||
+      (typeof interiorNoise === "number" && interiorNoise > 0 && interiorNoise <= 0.25),
+    "a number above 0 and up to 0.25, or null",
   );
   check(
     "artifacts",
@@ -111,6 +135,13 @@ export function checkOptions(options: CompileOptions): void {
 function check(where: string, value: unknown, isValid: boolean, expected: string): void {
   if (isValid) return;
   throw new SottoError("BAD_ARGUMENT", where, `expected ${expected}, got ${JSON.stringify(value)}`);
+}
+
+function checkCostModel(model: CostModelOption | undefined): void {
+  const names = [...Object.keys(COST_MODELS), "machine"];
+  const isValid =
+    model === undefined || (typeof model === "string" ? names.includes(model) : isCostModel(model));
+  check("costModel", model, isValid, `one of ${names.join(", ")}, or a cost model`);
 }
 
 /** Throws BAD_ARGUMENT unless there is one status per input, and one that is encrypted. */

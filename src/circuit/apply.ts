@@ -15,6 +15,7 @@ import {
   type FloatOp,
   type GatherOp,
   type Grid,
+  type TableEncoding,
   type TableOp,
   gridOf,
 } from "./ir.ts";
@@ -53,10 +54,7 @@ export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
     case "quantize":
       return quantizeTensor(x, op.map);
     case "table":
-      return applyTable(
-        op,
-        op.encoding.kind === "each" ? x : mapFloat(x, snapTo(gridOf(op.encoding))),
-      );
+      return applyTable(op, readBoxes(op.encoding, x));
     case "extractBit": {
       const weight = 2 ** op.position;
       return mapInt(x, (value) => (Math.abs(Math.floor(value / weight)) % 2) * weight);
@@ -93,6 +91,18 @@ function applyGather({ shape, indices, fill }: GatherOp, inputs: readonly Tensor
     }
   }
   return { dtype: "int64", shape: [rows, ...shape.slice(1)], data: out };
+}
+
+/** Moves every number to what its box stands for. */
+function readBoxes(encoding: TableEncoding, x: Tensor): Tensor {
+  if (encoding.kind === "each") return x;
+  const snap = snapTo(gridOf(encoding));
+  const shifts = encoding.kind === "fit" ? encoding.shifts : undefined;
+  if (shifts === undefined) return mapFloat(x, snap);
+  return cast(
+    combine(x, shifts, (value, shift) => snap(value - shift) + shift),
+    "float64",
+  );
 }
 
 /** Moves a number to the representative of its box. */

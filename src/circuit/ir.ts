@@ -67,15 +67,20 @@ export interface TableStep {
   readonly inputs: readonly number[];
 }
 
+/** The same in a table; `shifts`, integers that broadcast against the input, are taken off before it is read. */
+export interface FitEncoding extends FitOp {
+  readonly shifts?: Tensor;
+}
+
 /**
  * How a table reads its input: integers one by one, in steps of 2^lsbs (rounded half up by the table itself, or
- * already exact multiples), or in `steps` steps that fill an interval.
+ * already exact multiples), or in `steps` steps that fill an interval, of every channel or one for each.
  */
 export type TableEncoding =
   | { readonly kind: "each" }
   | { readonly kind: "approximate"; readonly lsbs: number }
   | { readonly kind: "rounded"; readonly lsbs: number }
-  | { readonly kind: "fit"; readonly steps: number; readonly interval: Interval | null };
+  | FitEncoding;
 
 /** A univariate function of every element, with constants that may differ from channel to channel. */
 export interface TableOp {

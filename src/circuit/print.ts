@@ -5,7 +5,14 @@
 import type { Interval } from "./interval.ts";
 import { unreachable } from "../errors.ts";
 import type { PerChannel } from "../tensor/codes.ts";
-import type { Circuit, CircuitOp, CircuitValue, TableEncoding, TableStep } from "./ir.ts";
+import type {
+  Circuit,
+  CircuitOp,
+  CircuitValue,
+  FitEncoding,
+  TableEncoding,
+  TableStep,
+} from "./ir.ts";
 
 /** The circuit as text. */
 export function print(circuit: Circuit): string {
@@ -77,6 +84,12 @@ function printScale(scale: PerChannel): string {
   return typeof scale === "number" ? `${scale}` : `per channel ${scale.data.length}`;
 }
 
+function printWindow({ interval, shifts }: FitEncoding): string {
+  if (interval === null) return "";
+  if (shifts === undefined) return ` over ${printInterval(interval)}`;
+  return ` over ${(interval.hi - interval.lo).toFixed(1)} integers, from ${shifts.data.length} places`;
+}
+
 function printEncoding(encoding: TableEncoding): string {
   switch (encoding.kind) {
     case "each":
@@ -85,7 +98,7 @@ function printEncoding(encoding: TableEncoding): string {
     case "rounded":
       return `${encoding.kind} ${encoding.lsbs}`;
     case "fit":
-      return `fit ${encoding.steps} steps${encoding.interval ? ` over ${printInterval(encoding.interval)}` : ""}`;
+      return `fit ${encoding.steps} steps${printWindow(encoding)}`;
     default:
       return unreachable(encoding);
   }

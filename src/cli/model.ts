@@ -27,6 +27,8 @@ export interface EncryptedRun {
   readonly threads: number;
   readonly signal: AbortSignal;
   readonly timings: Timings;
+  /** Called after each row with the nanoseconds of each instruction, if the engine measures them. */
+  readonly onInstructionTimes?: (nanoseconds: Float64Array) => void;
 }
 
 /** One tensor per array of the files, in their order. */
@@ -185,7 +187,7 @@ export async function writeKeys(
 export async function runEncrypted(
   { circuit }: CompiledModule,
   codes: readonly Tensor[],
-  { threads, signal, timings }: EncryptedRun,
+  { threads, signal, timings, onInstructionTimes }: EncryptedRun,
 ): Promise<Tensor[]> {
   const rows = splitRows(codes);
   const results: Tensor[][] = [];
@@ -200,7 +202,12 @@ export async function runEncrypted(
       const encrypted = timed(timings.encryptMs, () => circuit.client.encrypt(row));
       const onProgress = (done: number) => progress.update(index * tableLookups + done);
       const start = performance.now();
-      const answer = await circuit.runAsync(encrypted, { threads, signal, onProgress });
+      const answer = await circuit.runAsync(encrypted, {
+        threads,
+        signal,
+        onProgress,
+        ...(onInstructionTimes && { onInstructionTimes }),
+      });
       timings.runMs.push(performance.now() - start);
       results.push(timed(timings.decryptMs, () => circuit.client.decrypt(answer)));
     }

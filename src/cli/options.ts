@@ -3,7 +3,9 @@
  * value or throws BAD_ARGUMENT with the option as `where`; the verbs never see text that was not checked.
  * @module
  */
+import type { CostModelOption } from "../calibration/machine.ts";
 import { SottoError } from "../errors.ts";
+import { COST_MODELS } from "../parameters/cost-models.ts";
 import { completeChoices, type QuantizationChoices } from "../quantization/choices.ts";
 import {
   getNBitsDict,
@@ -30,6 +32,7 @@ export interface CompilerSettings {
   readonly globalPError?: number;
   readonly importQat?: boolean;
   readonly quantization?: QuantizationChoices;
+  readonly costModel?: CostModelOption;
 }
 
 /** A model and what it is compiled with. */
@@ -105,6 +108,13 @@ export interface BenchOptions extends ModelOptions {
   readonly limit?: number;
   readonly threads?: number;
   readonly json?: string;
+  /** Path of report.html with measured times. */
+  readonly report?: string;
+}
+
+export interface CalibrateOptions extends CommonOptions {
+  /** A file, or `-` for stdout. */
+  readonly json?: string;
 }
 
 /** One function per verb. */
@@ -117,6 +127,7 @@ export interface Verbs {
   readonly run: (options: RunOptions) => Promise<void>;
   readonly decrypt: (options: DecryptOptions) => Promise<void>;
   readonly bench: (options: BenchOptions) => Promise<void>;
+  readonly calibrate: (options: CalibrateOptions) => Promise<void>;
 }
 
 function bad(option: string, expected: string, got: string): SottoError {
@@ -175,6 +186,13 @@ export function parseRounding(text: string): RoundingOption {
     typeof value === "number" ? value : lowerMethod(renameKeys(value, camelCase))
   ) as RoundingOption;
   return withOption(option, () => (getRounding(rounding), rounding));
+}
+
+/** `--cost-model`: a shipped class of CPU, or this machine. */
+export function parseCostModel(text: string): CostModelOption {
+  const names = [...Object.keys(COST_MODELS), "machine"];
+  if (!names.includes(text)) throw bad("--cost-model", `one of ${names.join(", ")}`, text);
+  return text as CostModelOption;
 }
 
 /** A probability between 0 and 1: `1e-12`, `0.01`, `2^-40` or `2**-40`. */

@@ -107,7 +107,12 @@ export function summaryText(
   ];
   if (s !== null) {
     rows.push(
-      ["predicted time, one core", formatDuration(s.predictedMs)],
+      [
+        s.predictedThreads === 1
+          ? "predicted time, one core"
+          : `predicted time, ${s.predictedThreads} threads`,
+        formatDuration(s.predictedMs),
+      ],
       ["failure probability of an inference", formatProbability(s.log2FailureProbability)],
       ["security", `${Math.floor(s.securityBits)} bits`],
       ["evaluation keys, as sent", formatBytes(s.evaluationKeyBytes)],

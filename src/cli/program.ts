@@ -8,6 +8,7 @@ import { Command, CommanderError, Option } from "commander";
 import { SottoError } from "../errors.ts";
 import {
   checkProbabilities,
+  parseCostModel,
   parseInteger,
   parseMode,
   parseNBits,
@@ -28,6 +29,7 @@ interface CollectedModel {
   readonly globalPError?: number;
   readonly importQat?: boolean;
   readonly quantization?: CompilerSettings["quantization"];
+  readonly costModel?: CompilerSettings["costModel"];
 }
 
 /** Options shared by verbs that run, as commander collects them. */
@@ -113,14 +115,31 @@ function addModelVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
       verbs.compile({ ...modelOptions(model, given), output: given.output, signal }),
     );
 
-  const bench = verb("bench <model>", "time each step, beside a raw bootstrap loop", [
-    "bench digits.onnx --calibration cal.npy --input test.npy --limit 5 --threads 2 --n-bits 5 \\\n" +
-      '      --rounding-threshold-bits \'{"nBits": 4, "method": "fit"}\'',
-  ]);
-  addRunOptions(addModelOptions(bench)).action(
-    (model: string, given: CollectedModel & CollectedRun) =>
-      verbs.bench({ ...modelOptions(model, given), ...runOptions(given), signal }),
+  const bench = verb(
+    "bench <model>",
+    "time each layer, beside predictions and a raw bootstrap loop",
+    [
+      "bench digits.onnx --calibration cal.npy --input test.npy --limit 5 --threads 2 --n-bits 5 \\\n" +
+        '      --rounding-threshold-bits \'{"nBits": 4, "method": "fit"}\' --report report.html',
+    ],
   );
+  addRunOptions(addModelOptions(bench))
+    .option("--report <file>", "write report.html with the measured times")
+    .action((model: string, given: CollectedModel & CollectedRun & { report?: string }) =>
+      verbs.bench({
+        ...modelOptions(model, given),
+        ...runOptions(given),
+        ...(given.report === undefined ? {} : { report: given.report }),
+        signal,
+      }),
+    );
+
+  verb("calibrate", "fit the cost model to this CPU, in about 20 seconds, and keep it", [
+    "calibrate",
+    "calibrate --json model.json",
+  ])
+    .option("--json <file>", "write the model as JSON to a file, or - for stdout")
+    .action((given: { json?: string }) => verbs.calibrate({ ...given, signal }));
 }
 
 function addStepVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
@@ -201,6 +220,11 @@ function addModelOptions(command: Command): Command {
       "--quantization <choices>",
       "JSON with perChannelWeights, calibration, inputSignedness, equalization, biasCorrection",
       parseQuantization,
+    )
+    .option(
+      "--cost-model <name>",
+      "choose parameters for CPUs of a class (avx2, avx512), or for this machine",
+      parseCostModel,
     );
 }
 
@@ -232,7 +256,7 @@ function integer(option: string, least: number): (text: string) => number {
 
 function modelOptions(model: string, given: CollectedModel) {
   const { calibration, nBits, roundingThresholdBits, pError, globalPError } = given;
-  const { importQat, quantization } = given;
+  const { importQat, quantization, costModel } = given;
   const compiler: CompilerSettings = {
     ...(nBits === undefined ? {} : { nBits }),
     ...(roundingThresholdBits === undefined ? {} : { roundingThresholdBits }),
@@ -240,6 +264,7 @@ function modelOptions(model: string, given: CollectedModel) {
     ...(globalPError === undefined ? {} : { globalPError }),
     ...(importQat === undefined ? {} : { importQat }),
     ...(quantization === undefined ? {} : { quantization }),
+    ...(costModel === undefined ? {} : { costModel }),
   };
   checkProbabilities(compiler);
   return { model, calibration, compiler };

@@ -4,10 +4,11 @@
  * @module
  */
 import { evaluateInSteps } from "../circuit/evaluate.ts";
-import { type Circuit, type ValueId, valueId } from "../circuit/ir.ts";
+import { type Circuit, type CircuitOp, type ValueId, valueId } from "../circuit/ir.ts";
 import type { ClientPort } from "../format/client-spec.ts";
 import type { EncodingPlan } from "../parameters/encoding-plan.ts";
 import { type Steps, finish } from "../steps.ts";
+import { combine } from "../tensor/elementwise.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Number of table inputs and outputs beyond their interval, over all rows, by the clear integers. */
@@ -29,9 +30,9 @@ export function* overflowsInSteps(
 ): Steps<number> {
   let overflows = 0;
   const answers = yield* evaluateInSteps(circuit, codes, "overflow", {
-    before(_, [operand], index) {
+    before({ op }, [operand], index) {
       const window = windowOf(plan, valueId(index));
-      if (window) overflows += countOutside(operand, window);
+      if (window) overflows += countOutside(shifted(op, operand), window);
     },
   });
   answers.forEach((answer, i) => {
@@ -42,11 +43,22 @@ export function* overflowsInSteps(
   return overflows;
 }
 
-/** Half-open range of integers on the half torus that a table reads; null for other values. */
+/** The integers as a table's window lies over them. */
+function shifted(op: CircuitOp, operand: Tensor): Tensor {
+  const shifts = op.kind === "table" && op.encoding.kind === "fit" ? op.encoding.shifts : undefined;
+  return shifts ? combine(operand, shifts, (x, shift) => x - shift) : operand;
+}
+
+/**
+ * Half-open range of integers on the half torus that a table reads; null for other values. A table that bears noise goes
+ * on beyond its ends for a while: a quarter of its window counts as within.
+ */
 function windowOf(plan: EncodingPlan, id: ValueId): readonly [number, number] | null {
   const placement = plan.placements.get(id);
   if (placement === undefined) return null;
-  return [placement.zero, placement.zero + 2 ** 63 / Number(placement.scale)];
+  const width = 2 ** 63 / Number(placement.scale);
+  const spare = placement.noisySpan === null ? 0 : width / 4;
+  return [placement.zero - spare, placement.zero + width + spare];
 }
 
 function countOutside({ data }: Tensor, [low, high]: readonly [number, number]): number {

@@ -141,20 +141,24 @@ function simulateLookup(
   { parameters }: Program,
   gauss: () => number,
 ): Float64Array {
-  const { boxes, starts, values, offsets, sources, tableOf, noiseStd, extensionLog } = lookup;
+  const { boxes, starts, values, sources, tableOf, degrees, noiseStd, extensionLog } = lookup;
   const size = parameters.polynomialSize * 2 ** extensionLog;
-  const shift = signedFraction(lookup.outputOffset);
-  const middles = Float64Array.from(offsets, signedFraction);
+  const shifts = Float64Array.from(lookup.outputOffsets, signedFraction);
+  const middles = Float64Array.from(lookup.offsets, signedFraction);
   const results = Float64Array.from(values, signedFraction);
   const out = new Float64Array(sources.length);
+  let noise = 0;
   for (let i = 0; i < sources.length; i++) {
     const table = tableOf[i];
-    const phase = source[sources[i]] + middles[table] + gauss() * noiseStd[i];
-    const coefficient = Math.floor((phase - Math.floor(phase)) * 2 * size) % (2 * size);
+    // Items of one source share its switched ciphertext, noise included.
+    if (i === 0 || sources[i] !== sources[i - 1]) noise = gauss() * noiseStd[i];
+    const phase = source[sources[i]] + middles[table] + noise;
+    const turned = Math.floor((phase - Math.floor(phase)) * 2 * size) + degrees[i];
+    const coefficient = turned % (2 * size);
     const isNegated = coefficient >= size;
     const box = boxAt(starts, table * boxes, boxes, isNegated ? coefficient - size : coefficient);
     const value = results[table * boxes + box];
-    out[i] = (isNegated ? -value : value) + shift;
+    out[i] = (isNegated ? -value : value) + shifts[table];
   }
   return out;
 }

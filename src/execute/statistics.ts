@@ -7,9 +7,13 @@ import type { Circuit } from "../circuit/ir.ts";
 import { FRAME_BYTES } from "../format/blob.ts";
 import type { ClientSpec } from "../format/client-spec.ts";
 import type { Program } from "../lower/program.ts";
-import type { ParameterChoice } from "../parameters/choice.ts";
+import { predictedTotal } from "./prediction.ts";
+import type { InteriorChoice, ParameterChoice } from "../parameters/choice.ts";
 import type { CryptoParameters } from "../parameters/parameters.ts";
 import { sizeOf } from "../tensor/tensor.ts";
+
+/** Artifacts do not know the machine that they will run on: times in them are those of one core. */
+const PREDICTED_THREADS = 1;
 
 /** What a circuit asks for before any parameters are chosen. */
 export interface CircuitStatistics {
@@ -26,13 +30,16 @@ export interface Statistics extends CircuitStatistics {
   /** Probability that anything fails in one inference, and its base 2 logarithm. */
   readonly failureProbability: number;
   readonly log2FailureProbability: number;
+  /** Largest noise of tables and outputs that bear it, and how likely a value leaves; null without `interiorNoise`. */
+  readonly interior: InteriorChoice | null;
   readonly securityBits: number;
   /** Sizes as sent, in bytes; inputs and outputs for one row. */
   readonly evaluationKeyBytes: number;
   readonly inputBytes: number;
   readonly outputBytes: number;
-  /** Predicted time of one inference on one core, in milliseconds. */
+  /** Predicted time of one run on `predictedThreads` threads, in milliseconds, by the cost model of the compilation. */
   readonly predictedMs: number;
+  readonly predictedThreads: number;
   readonly parameters: CryptoParameters;
 }
 
@@ -69,11 +76,13 @@ export function statisticsOf({
     log2PError: choice.log2Bound,
     failureProbability: 2 ** choice.log2GlobalFailure,
     log2FailureProbability: choice.log2GlobalFailure,
+    interior: choice.interior,
     securityBits: choice.securityBits,
     evaluationKeyBytes: choice.evaluationKeyBytes,
     inputBytes: FRAME_BYTES + 4 + 4 * spec.inputs.length + 16 + 8 * count(spec.inputs),
     outputBytes: FRAME_BYTES + 4 + 4 * spec.outputs.length + ciphertextBytes * count(spec.outputs),
-    predictedMs: choice.predictedNanoseconds / 1e6,
+    predictedMs: predictedTotal(program, choice.costModel, PREDICTED_THREADS) / 1e6,
+    predictedThreads: PREDICTED_THREADS,
     parameters: program.parameters,
   };
 }

@@ -59,13 +59,14 @@ function encodeInstruction(instruction: Instruction): Uint8Array {
     starts,
     values,
     offsets,
-    outputOffset,
+    outputOffsets,
     sources,
     tableOf,
+    degrees,
   } = instruction;
   writer.u32(operand, extensionLog, boxes, tables, sources.length);
-  writer.longs(BigUint64Array.of(outputOffset)).words(starts).longs(values).longs(offsets);
-  return writer.words(sources).words(tableOf).finish();
+  writer.words(starts).longs(values).longs(offsets).longs(outputOffsets);
+  return writer.words(sources).words(tableOf).words(degrees).finish();
 }
 
 /** Collects little-endian chunks. */

@@ -12,9 +12,9 @@ export function toTorus(value: number, scale: bigint): bigint {
 /** Fractional bits kept of a box edge: 2^-20 of an integer unit is far below any margin. */
 const FRACTION_BITS = 20n;
 
-/** What to add to a ciphertext so that the placement's zero lies at phase 0. */
-export function offsetOf({ zero, scale }: Placement): bigint {
-  const fixed = BigInt(Math.round(zero * 2 ** Number(FRACTION_BITS)));
+/** What to add to a ciphertext so that the placement's zero, moved by `shift` integers, lies at phase 0. */
+export function offsetOf({ zero, scale }: Placement, shift: number): bigint {
+  const fixed = BigInt(Math.round((zero + shift) * 2 ** Number(FRACTION_BITS)));
   return BigInt.asUintN(64, -((fixed * scale) >> FRACTION_BITS));
 }
 
@@ -27,6 +27,7 @@ export function boxStarts(
   return Uint32Array.from({ length: boxes }, (_, b) => {
     if (b === 0) return 0;
     const edge = grid.origin + (firstBox + b) * grid.step;
-    return Math.min(size, Math.max(0, Math.round((edge - zero) * perUnit)));
+    // A table that tolerates noise may have more boxes than coefficients: those that share one are never read.
+    return Math.min(size - 1, Math.max(0, Math.round((edge - zero) * perUnit)));
   });
 }

@@ -2,12 +2,13 @@
  * Tables and bit extractions as lookups: boxes on the torus and the value of each.
  * @module
  */
-import type { CircuitOp, ValueId } from "../circuit/ir.ts";
+import type { CircuitOp, TableOp, ValueId } from "../circuit/ir.ts";
 import { bitAmplification, placementOf } from "../parameters/constraints.ts";
+import type { Placement } from "../parameters/encoding-plan.ts";
 import { decisionVariance } from "../parameters/noise.ts";
-import { constantShape, tabulate } from "../passes/infer-bounds.ts";
+import { constantIndices, constantShape, shiftsOf, tabulate } from "../passes/tabulate.ts";
 import { sizeOf } from "../tensor/tensor.ts";
-import { boxStarts, offsetOf, toTorus } from "./boxes.ts";
+import { boxStarts, offsetOf } from "./boxes.ts";
 import { type Context, type Located, elementOf } from "./context.ts";
 import { emitScaled } from "./linear.ts";
 import type { LookupInstruction } from "./program.ts";
@@ -48,12 +49,7 @@ export function lowerTable(
   const size = choice.parameters.polynomialSize * 2 ** noise.extensionLog;
   const results = tabulate(op, firstBox, boxes, shape.length);
   const tables = results.data.length / boxes;
-  const values = new BigUint64Array(tables * boxes);
-  for (let t = 0; t < tables; t++) {
-    for (let b = 0; b < boxes; b++) {
-      values[t * boxes + b] = toTorus(results.data[b * tables + t], plan.scales[id]);
-    }
-  }
+  const { values, outputOffsets } = centred(results.data, boxes, plan.scales[id]);
   const starts = boxStarts(placement, size);
   const tensor = context.emit({
     kind: "lookup",
@@ -63,29 +59,46 @@ export function lowerTable(
     tables,
     starts: Uint32Array.from({ length: tables * boxes }, (_, i) => starts[i % boxes]),
     values,
-    offsets: new BigUint64Array(tables).fill(offsetOf(placement)),
-    outputOffset: 0n,
+    offsets: offsetsOf(op, placement),
+    outputOffsets,
     sources: Uint32Array.from({ length: count }, (_, i) => elementOf(source, i)),
-    tableOf: tableIndices(shape, constantShape(op).shape),
+    tableOf: constantIndices(shape, constantShape(op).shape),
+    degrees: new Uint32Array(count),
   });
   return { tensor, order: null };
 }
 
-/** Which combination of constants each element uses: its index in the constants' shape. */
-function tableIndices(shape: readonly number[], constants: readonly number[]): Uint32Array {
-  const aligned = shape.map((_, axis) => constants[axis - (shape.length - constants.length)] ?? 1);
-  return Uint32Array.from({ length: sizeOf(shape) }, (_, element) => {
-    let index = 0;
-    let stride = 1;
-    let rest = element;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const position = rest % shape[axis];
-      rest = Math.floor(rest / shape[axis]);
-      if (aligned[axis] > 1) index += position * stride;
-      stride *= aligned[axis];
+/** What moves the window of each table to phase 0. */
+function offsetsOf(op: TableOp, placement: Placement): BigUint64Array {
+  const { shape } = constantShape(op);
+  const shifts = shiftsOf(op.encoding);
+  return BigUint64Array.from(constantIndices(shape, shifts.shape), (index) =>
+    offsetOf(placement, shifts.data[index]),
+  );
+}
+
+/**
+ * Tables whose first and last boxes are each other's negative, with the constant that was taken off for it. The torus
+ * beyond an end reads the other end negated: so it goes on there without a jump, and what a value beyond an end gives is
+ * as far off as the table changes at the other end.
+ */
+function centred(
+  results: ArrayLike<number>,
+  boxes: number,
+  scale: bigint,
+): Pick<LookupInstruction, "values" | "outputOffsets"> {
+  const tables = results.length / boxes;
+  const values = new BigUint64Array(results.length);
+  const outputOffsets = new BigUint64Array(tables);
+  for (let t = 0; t < tables; t++) {
+    const at = (box: number): bigint => BigInt(results[box * tables + t]) * scale;
+    const centre = (at(0) + at(boxes - 1)) >> 1n;
+    outputOffsets[t] = BigInt.asUintN(64, centre);
+    for (let box = 0; box < boxes; box++) {
+      values[t * boxes + box] = BigInt.asUintN(64, at(box) - centre);
     }
-    return index;
-  });
+  }
+  return { values, outputOffsets };
 }
 
 /**
@@ -114,9 +127,10 @@ export function lowerBit(context: Context, position: number, id: ValueId): Locat
     starts: Uint32Array.of(0),
     values: BigUint64Array.of(BigInt.asUintN(64, -half)),
     offsets: BigUint64Array.of(2n ** 62n),
-    outputOffset: half,
+    outputOffsets: BigUint64Array.of(half),
     sources: Uint32Array.from({ length: count }, (_, i) => i),
     tableOf: new Uint32Array(count),
+    degrees: new Uint32Array(count),
   });
   return { tensor, order: null };
 }

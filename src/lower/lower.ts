@@ -36,6 +36,10 @@ export function* lowerInSteps(
     if (op.kind === "input") inputs[op.index] = sizeOf(shape);
   });
   const instructions: Instruction[] = [];
+  const origins: ValueId[] = [];
+  const claim = (id: ValueId): void => {
+    while (origins.length < instructions.length) origins.push(id);
+  };
   const tensorSizes = [...inputs];
   const emit = (instruction: Instruction): TensorId => {
     instructions.push(instruction);
@@ -55,14 +59,20 @@ export function* lowerInSteps(
   for (const [done, value] of circuit.values.entries()) {
     yield { stage: "lower", done, total };
     context.located.push(lowerValue(context, value, valueId(done)));
+    claim(valueId(done));
   }
   yield { stage: "lower", done: total, total };
-  const outputs = circuit.outputs.map((id) => inOrder(context, id));
+  const outputs = circuit.outputs.map((id) => {
+    const output = inOrder(context, id);
+    claim(id);
+    return output;
+  });
   const outputNoiseStd = circuit.outputs.map((id) => {
     const index = constraints.findIndex((c) => c.kind === "output" && c.id === id);
     return choice.noiseStd[index];
   });
-  return { parameters: choice.parameters, inputs, instructions, outputs, outputNoiseStd };
+  const { parameters } = choice;
+  return { parameters, inputs, instructions, origins, outputs, outputNoiseStd };
 }
 
 function sizeOfResult(instruction: Instruction): number {

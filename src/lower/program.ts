@@ -4,6 +4,7 @@
  * All torus numbers are 64-bit integers (a fraction of 2^64). The byte format is in docs/format.md.
  * @module
  */
+import type { ValueId } from "../circuit/ir.ts";
 import type { CryptoParameters } from "../parameters/parameters.ts";
 
 /** Index of a tensor of ciphertexts. */
@@ -35,7 +36,9 @@ export interface LinearInstruction {
  * One programmable bootstrap per item. Item i reads element `sources[i]` of the operand, adds the offset of its table to the
  * body, switches the modulus to 2 N 2^extensionLog and looks the phase up. A table is a step function on the lower half
  * of the torus: box b covers table coefficients starts[b] .. starts[b + 1] - 1 out of N 2^extensionLog; the upper half
- * of the torus reads the negated table (negacyclic). Consecutive items with one source share keyswitch and switch.
+ * of the torus reads the negated table (negacyclic). An item may read `degrees[i]` coefficients further on: all items
+ * that follow each other with one source and one table take their results from one rotation, and those with one source
+ * share keyswitch and switch.
  */
 export interface LookupInstruction {
   readonly kind: "lookup";
@@ -50,12 +53,14 @@ export interface LookupInstruction {
   readonly values: BigUint64Array;
   /** tables: torus constant added to the body before the lookup. */
   readonly offsets: BigUint64Array;
-  /** Torus constant added to the body of every result. */
-  readonly outputOffset: bigint;
+  /** tables: torus constant added to the body of every result of the table. */
+  readonly outputOffsets: BigUint64Array;
   /** items: element of the operand that the item reads. */
   readonly sources: Uint32Array;
   /** items: table that the item uses. */
   readonly tableOf: Uint32Array;
+  /** items: coefficients to add to the phase, below N 2^extensionLog; 0 for a table of one result. */
+  readonly degrees: Uint32Array;
   /** items: standard deviation of the total noise at the lookup's decision, fraction of the torus; simulation only. */
   readonly noiseStd: Float64Array;
 }
@@ -67,6 +72,8 @@ export interface Program {
   /** Number of ciphertexts of each input. */
   readonly inputs: readonly number[];
   readonly instructions: readonly Instruction[];
+  /** Circuit value that each instruction works for; reports only, the file does not have it. */
+  readonly origins: readonly ValueId[];
   readonly outputs: readonly TensorId[];
   /** Standard deviation of the noise of each output at decryption, fraction of the torus; simulation only. */
   readonly outputNoiseStd: readonly number[];

@@ -49,8 +49,10 @@ function verifyLookup(
     starts,
     values,
     offsets,
+    outputOffsets,
     sources,
     tableOf,
+    degrees,
     noiseStd,
     extensionLog,
   }: LookupInstruction,
@@ -61,12 +63,15 @@ function verifyLookup(
   require(parameters.lweDimension > 0, where, "a program without small key cannot look up");
   require(starts.length === tables * boxes &&
     values.length === tables * boxes, where, "wrong table size");
-  require(offsets.length === tables, where, "wrong number of offsets");
+  require(offsets.length === tables &&
+    outputOffsets.length === tables, where, "wrong number of offsets");
   require(tableOf.length === sources.length &&
+    degrees.length === sources.length &&
     noiseStd.length === sources.length, where, "wrong items");
   require(sources.every((index) => index < available), where, "a source is out of range");
   require(tableOf.every((index) => index < tables), where, "a table is out of range");
   const size = parameters.polynomialSize * 2 ** extensionLog;
+  require(degrees.every((degree) => degree < size), where, "a degree is out of range");
   const ascends = starts.every((start, i) =>
     i % boxes === 0 ? start === 0 : start >= starts[i - 1] && start < size,
   );

@@ -11,6 +11,8 @@ export interface NativeControl {
   done(): number;
   /** Work units of the running call; 0 before it starts. */
   total(): number;
+  /** After a run: how long each instruction took; empty before. Engines that do not measure have no such method. */
+  instructionNanoseconds?(): Float64Array;
   /** Makes the call fail with CANCELLED within one batch. */
   cancel(): void;
 }
@@ -76,6 +78,11 @@ export interface NativeBinding {
   ): Uint8Array;
   /** Nanoseconds of each of `iterations` lookups (keyswitch + switch + blind rotation + extract), one thread, no batching. */
   timeRawLookup(parameters: Uint8Array, extensionLog: number, iterations: number): Float64Array;
+  /**
+   * Times one batch of lookups on one thread, under random keys: nanoseconds for each lookup of the keyswitch (with the
+   * modulus switch) and of the blind rotation (with extraction).
+   */
+  timeLookups(parameters: Uint8Array, extensionLog: number, batch: number): Float64Array;
   /**
    * Noise samples (fraction of the torus, signed) after one stage, under a fresh key. `linear` and later stages start from
    * fresh ciphertexts combined with `weights`; `keyswitch` and `modulusSwitch` give the error that the stage alone adds;

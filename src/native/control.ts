@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Called about ten times a second with finished and total work units. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Called after a run with the nanoseconds of each instruction, if the engine measures them. */
+  readonly onInstructionTimes?: (nanoseconds: Float64Array) => void;
 }
 
 const POLL_MS = 100;
@@ -20,7 +22,7 @@ const POLL_MS = 100;
 /** Runs one native call under a control that follows the options. */
 export async function withControl<T>(
   engine: Pick<NativeBinding, "newControl">,
-  { threads = 0, signal, onProgress }: RunOptions,
+  { threads = 0, signal, onProgress, onInstructionTimes }: RunOptions,
   call: (control: NativeControl) => Promise<T>,
 ): Promise<T> {
   if (signal?.aborted)
@@ -33,6 +35,8 @@ export async function withControl<T>(
   try {
     const result = await call(control);
     report();
+    const times = control.instructionNanoseconds?.();
+    if (times !== undefined && times.length > 0) onInstructionTimes?.(times);
     return result;
   } finally {
     if (timer) clearInterval(timer);

@@ -3,6 +3,8 @@
  * and turns its errors, which arrive as "CODE|where|text", into SottoError.
  * @module
  */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { type ErrorCode, SottoError } from "../errors.ts";
@@ -17,6 +19,12 @@ let engine: NativeBinding | undefined;
 export function loadEngine(): NativeBinding {
   engine ??= wrapBinding(requireLibrary());
   return engine;
+}
+
+/** Names the build of the engine: what was measured with one says nothing of another. Throws NATIVE_MISSING. */
+export function engineFingerprint(): string {
+  loadEngine();
+  return createHash("sha256").update(readFileSync(LIBRARY)).digest("hex");
 }
 
 function requireLibrary(): NativeBinding {
@@ -51,6 +59,8 @@ function wrapBinding(raw: NativeBinding): NativeBinding {
       translate(() => raw.runSync(program, key, inputs, control)),
     timeRawLookup: (parameters, extensionLog, iterations) =>
       translate(() => raw.timeRawLookup(parameters, extensionLog, iterations)),
+    timeLookups: (parameters, extensionLog, batch) =>
+      translate(() => raw.timeLookups(parameters, extensionLog, batch)),
     measureNoise: (parameters, stage, weights, extensionLog, samples) =>
       translate(() => raw.measureNoise(parameters, stage, weights, extensionLog, samples)),
   };

@@ -7,6 +7,7 @@
 import type { Interval } from "../circuit/interval.ts";
 import {
   type Circuit,
+  type FitEncoding,
   type Grid,
   type ValueId,
   gridOf,
@@ -29,6 +30,16 @@ export interface Placement {
   readonly factor: number;
   /** Torus units (of 2^-64) of one integer unit behind the multiplication. */
   readonly scale: bigint;
+  /** Integer units of the interval that is read, half a step at both ends included; null where the box must be right. */
+  readonly noisySpan: number | null;
+}
+
+/** What an output is decoded to. */
+export interface OutputWindow {
+  /** Outputs of circuits with approximate tables may be off by this many units; 0.5 is exact. */
+  readonly tolerance: number;
+  /** Integer units of the range; null where noise must stay within the tolerance. */
+  readonly noisySpan: number | null;
 }
 
 export interface EncodingPlan {
@@ -36,8 +47,10 @@ export interface EncodingPlan {
   readonly scales: readonly bigint[];
   /** Per table value. */
   readonly placements: ReadonlyMap<ValueId, Placement>;
-  /** Outputs of circuits with approximate tables may be off by this many units; 0.5 is exact. */
-  readonly outputTolerance: ReadonlyMap<ValueId, number>;
+  /** Per output value. */
+  readonly outputs: ReadonlyMap<ValueId, OutputWindow>;
+  /** Largest noise of tables that round, as a fraction of the interval that they read; null if they too must be right. */
+  readonly interiorNoise: number | null;
 }
 
 const HALF_TORUS = 2n ** 63n;
@@ -61,7 +74,11 @@ function tooWide(name: string, boxes: number, kind: "calibrated" | "guaranteed")
 }
 
 /** Plans scales and tables for a bounded circuit. Throws TABLE_TOO_WIDE. */
-export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed"): EncodingPlan {
+export function planEncodings(
+  circuit: Circuit,
+  kind: "calibrated" | "guaranteed",
+  interiorNoise: number | null = null,
+): EncodingPlan {
   const classOf = tieScales(circuit);
   const demands = new Map<number, Demand>();
   const demand = (id: ValueId, units: number, powerOfTwo: boolean): void => {
@@ -89,16 +106,19 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
     }
     if (op.kind === "extractBit") demand(inputs[0], 1, true);
   });
-  const outputTolerance = tolerances(circuit, boundsOf);
+  const outputs = outputWindows(circuit, boundsOf, interiorNoise !== null);
   for (const id of circuit.outputs) {
     const { lo, hi } = boundsOf(id);
-    const headroom = kind === "guaranteed" ? 0 : ((hi - lo + 1) * OUTPUT_HEADROOM) / 2;
+    const { tolerance, noisySpan } = outputs.get(id) ?? { tolerance: 0.5, noisySpan: null };
+    const isTight = kind === "guaranteed" && noisySpan === null;
+    const headroom = isTight ? 0 : ((hi - lo + 1) * OUTPUT_HEADROOM) / 2;
     // The client decodes around an integer in the middle: the end farther from it must not wrap around, nor its noise.
-    const reach = Math.ceil((hi - lo) / 2) + (outputTolerance.get(id) ?? 0.5);
+    const reach = Math.ceil((hi - lo) / 2) + tolerance;
     demand(id, Math.max(1, headroom, reach), false);
   }
   const scales = circuit.values.map((_, i) => scaleOf(demands.get(classOf(valueId(i)))));
   const placements = new Map<ValueId, Placement>();
+  const noisy = interiorNoise === null ? new Set<ValueId>() : noisyTables(circuit);
   circuit.values.forEach(({ op, inputs }, i) => {
     if (op.kind !== "table") return;
     const grid = gridOf(op.encoding);
@@ -106,10 +126,12 @@ export function planEncodings(circuit: Circuit, kind: "calibrated" | "guaranteed
     // A scale that is a power of two stays one: both are, where a table reads exact roundings.
     const factor = maxOf(1n, scaleOf(needs.get(valueId(i))) / shared);
     const scale = factor * shared;
-    const laid = place(grid, boundsOf(inputs[0]), scale);
-    placements.set(valueId(i), { ...laid, factor: Number(factor), scale });
+    const bounds = op.encoding.kind === "fit" ? fitInterval(op.encoding) : boundsOf(inputs[0]);
+    const laid = place(grid, bounds, scale);
+    const noisySpan = noisy.has(valueId(i)) ? bounds.hi - bounds.lo + grid.step : null;
+    placements.set(valueId(i), { ...laid, factor: Number(factor), scale, noisySpan });
   });
-  return { scales, placements, outputTolerance };
+  return { scales, placements, outputs, interiorNoise };
 }
 
 interface Demand {
@@ -128,6 +150,33 @@ function scaleOf(demand: Demand | undefined): bigint {
   if (powerOfTwo) return HALF_TORUS >> BigInt(Math.ceil(Math.log2(units)));
   // Units may be fractional (fit steps); 2^-20 of a unit is far below any margin.
   return (HALF_TORUS << 20n) / BigInt(Math.ceil(units * 2 ** 20));
+}
+
+/**
+ * Tables that may bear noise: those that round, and those that read the codes of such a table, which are off by what it
+ * bore anyway. Tables behind exact rounding and those that read inputs must be right.
+ */
+function noisyTables({ values }: Circuit): ReadonlySet<ValueId> {
+  const noisy = new Set<ValueId>();
+  const reached = new Set<ValueId>();
+  values.forEach(({ op, inputs }, i) => {
+    const isReached = inputs.some((id) => reached.has(id));
+    if (op.kind === "table") {
+      const { kind } = op.encoding;
+      if (kind === "rounded" || (kind === "each" && !isReached)) return;
+      noisy.add(valueId(i));
+      reached.add(valueId(i));
+    } else if (isReached) {
+      reached.add(valueId(i));
+    }
+  });
+  return noisy;
+}
+
+/** The interval that a fit table reads, behind its shifts. */
+function fitInterval({ interval }: FitEncoding): Interval {
+  if (interval === null) throw new Error("internal: a fit table without interval");
+  return interval;
 }
 
 /** Union-find over values that linear operations tie to one scale. */
@@ -177,7 +226,7 @@ function place(
   grid: Grid,
   { lo, hi }: Interval,
   scale: bigint,
-): Omit<Placement, "factor" | "scale"> {
+): Pick<Placement, "grid" | "firstBox" | "boxes" | "zero"> {
   const { origin, step } = grid;
   const capacity = Number(HALF_TORUS) / Number(scale) / step;
   const whole = Math.max(1, Math.floor(capacity + ROUNDING));
@@ -198,10 +247,11 @@ function place(
 }
 
 /** A circuit that rounds approximately promises its outputs to one part in as many steps as its finest table has. */
-function tolerances(
+function outputWindows(
   circuit: Circuit,
   boundsOf: (id: ValueId) => Interval,
-): ReadonlyMap<ValueId, number> {
+  isNoisy: boolean,
+): ReadonlyMap<ValueId, OutputWindow> {
   const steps = circuit.values.flatMap(({ op, inputs }) => {
     if (op.kind !== "table") return [];
     const { encoding } = op;
@@ -211,10 +261,12 @@ function tolerances(
     return [2 ** Math.ceil(Math.log2((hi - lo + 1) / 2 ** encoding.lsbs))];
   });
   const finest = Math.max(0, ...steps);
-  const tolerance = new Map<ValueId, number>();
+  const windows = new Map<ValueId, OutputWindow>();
   for (const id of circuit.outputs) {
     const { lo, hi } = boundsOf(id);
-    tolerance.set(id, finest === 0 ? 0.5 : Math.max(0.5, (hi - lo + 1) / finest / 2));
+    const span = hi - lo + 1;
+    const tolerance = finest === 0 ? 0.5 : Math.max(0.5, span / finest / 2);
+    windows.set(id, { tolerance, noisySpan: isNoisy && tolerance > 0.5 ? span : null });
   }
-  return tolerance;
+  return windows;
 }

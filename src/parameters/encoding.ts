@@ -15,7 +15,10 @@ const MAX_LWE_DIMENSION = 4096;
 const MAX_GLWE_DIMENSION = 8;
 const MIN_POLYNOMIAL_SIZE = 256;
 const MAX_BIG_DIMENSION = 1 << 17;
-const MAX_DIGIT_BITS = 62;
+const LIMITS = {
+  bootstrap: { digit: 50, bits: 62 },
+  keyswitch: { digit: 32, bits: 32 },
+} as const;
 
 /** The block of a parameter set. */
 export function encodeParameters(p: CryptoParameters): Uint8Array {
@@ -77,10 +80,15 @@ function checkDimensions(p: CryptoParameters): void {
   }
 }
 
-function checkDecomposition(name: string, digits: Decomposition, hasLookups: boolean): void {
+function checkDecomposition(
+  name: keyof typeof LIMITS,
+  digits: Decomposition,
+  hasLookups: boolean,
+): void {
   const { baseLog, level } = digits;
+  const limit = LIMITS[name];
   const valid = hasLookups
-    ? baseLog >= 1 && level >= 1 && baseLog * level <= MAX_DIGIT_BITS
+    ? baseLog >= 1 && baseLog <= limit.digit && level >= 1 && baseLog * level <= limit.bits
     : baseLog === 0 && level === 0;
   if (!valid) bad(`${name} decomposition of ${level} levels of ${baseLog} bits`);
 }

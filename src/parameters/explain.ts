@@ -37,9 +37,7 @@ export function explainNoParameters(
   });
   const tightest = failing.reduce((worst, entry) => (entry.gap > worst.gap ? entry : worst));
   const { constraint, needed, reached } = tightest;
-  const bits = -Math.log2(constraint.margin) - 2;
-  const table = `a margin of 2^-${(bits + 2).toFixed(2)} (about ${bits.toFixed(1)} bits)`;
-  const probability = `at a failure probability of 2^${log2Bound.toFixed(1)}`;
+  const { table, probability, advice } = demandOf(constraint, log2Bound);
   const noise =
     needed > 0
       ? `expected noise of at most 2^${Math.log2(needed).toFixed(2)} of the torus`
@@ -52,8 +50,24 @@ export function explainNoParameters(
     "NO_PARAMETERS",
     constraint.name,
     `${constraint.kind} with ${table}: ${noise} ${probability}, ${alone}; ` +
-      "use fewer bits (nBits), set roundingThresholdBits, or allow a larger pError",
+      `use fewer bits (nBits), set roundingThresholdBits, or allow a larger ${advice}`,
   );
+}
+
+/** What the constraint asks, in words. */
+function demandOf(
+  { margin, interior }: NoiseConstraint,
+  log2Bound: number,
+): { readonly table: string; readonly probability: string; readonly advice: string } {
+  const probability = `at a failure probability of 2^${log2Bound.toFixed(1)}`;
+  if (interior !== undefined && interior.largest * interior.width < margin / kappa(log2Bound)) {
+    const share = (100 * interior.largest).toFixed(2);
+    const table = `an interior noise of ${share} % of 2^${Math.log2(interior.width).toFixed(2)}`;
+    return { table, probability: "as standard deviation", advice: "interiorNoise" };
+  }
+  const bits = -Math.log2(margin) - 2;
+  const table = `a margin of 2^-${(bits + 2).toFixed(2)} (about ${bits.toFixed(1)} bits)`;
+  return { table, probability, advice: "pError" };
 }
 
 /** Tolerated and least attainable noise where the two come closest. */

@@ -5,12 +5,13 @@
  * cost, and a candidate whose bound is not below the best cost so far cannot win.
  * @module
  */
-import { type NoiseConstraint, toleratedStd } from "./choice.ts";
+import { layerOf, type NoiseConstraint, toleratedStd } from "./choice.ts";
 import {
-  bootstrapStreamCost,
+  batchSize,
+  bootstrapBytesPerBit,
   evaluationKeyBytes,
   externalProductCost,
-  keyswitchWordCost,
+  KEYSWITCH_WORD_BYTES,
   type CostModel,
 } from "./cost.ts";
 import { modulusSwitchVariancePerBit } from "./noise.ts";
@@ -19,12 +20,14 @@ import type { Candidates, KeyswitchCandidates, RotationCandidate, SearchSpace } 
 
 /** One class of decisions in numbers: the noise it has and, for each polynomial size and extension, what it bears. */
 interface Requirement {
-  readonly count: number;
+  readonly layers: readonly Layer[];
   readonly inputNorm: number;
   readonly lookupNorm: number;
   /** Largest variance for a table of `size` coefficients, N times extension; outputs ignore the size. */
   readonly bound: (size: number) => number;
 }
+
+type Layer = ReturnType<typeof layerOf>;
 
 /** Constraints without repetition. */
 export interface Requirements {
@@ -51,7 +54,7 @@ export interface ScanSettings {
   readonly maxKeyBytes: number;
 }
 
-/** Merges equal lookups, adding their counts, and drops outputs that another constraint implies. */
+/** Merges equal lookups and drops outputs that another constraint implies. */
 export function requirementsOf(
   constraints: readonly NoiseConstraint[],
   deviations: number,
@@ -60,24 +63,25 @@ export function requirementsOf(
     const std = toleratedStd(c, size, deviations);
     return std > 0 ? std * std : -1;
   };
-  const merged = new Map<string, { first: NoiseConstraint; count: number; index: number }>();
+  const merged = new Map<string, { first: NoiseConstraint; layers: Layer[]; index: number }>();
   const lookupOf = constraints.map((c) => {
     if (c.kind === "output") return -1;
-    const key = [c.inputNorm, c.lookupNorm, c.margin, c.misalignment].join(" ");
-    const entry = merged.get(key) ?? { first: c, count: 0, index: merged.size };
-    entry.count += c.count;
+    const inside = c.interior === undefined ? 0 : c.interior.largest * c.interior.width;
+    const key = [c.inputNorm, c.lookupNorm, c.margin, c.misalignment, inside].join(" ");
+    const entry = merged.get(key) ?? { first: c, layers: [], index: merged.size };
+    entry.layers.push(layerOf(c));
     merged.set(key, entry);
     return entry.index;
   });
-  const lookups = Array.from(merged.values(), ({ first, count }) => ({
-    count,
+  const lookups = Array.from(merged.values(), ({ first, layers }) => ({
+    layers,
     inputNorm: first.inputNorm,
     lookupNorm: first.lookupNorm,
     bound: bound(first),
   }));
   const outputs = constraints
-    .filter((c, index) => c.kind === "output" && !isImplied(c, index, constraints))
-    .map((c) => ({ ...c, bound: bound(c) }));
+    .filter((c, index) => c.kind === "output" && !isImplied(c, index, { constraints, deviations }))
+    .map((c) => ({ ...c, layers: [], bound: bound(c) }));
   return { lookups, outputs, lookupOf };
 }
 
@@ -85,19 +89,20 @@ export function requirementsOf(
 function isImplied(
   output: NoiseConstraint,
   index: number,
-  constraints: readonly NoiseConstraint[],
+  among: { readonly constraints: readonly NoiseConstraint[]; readonly deviations: number },
 ): boolean {
-  return constraints.some((other, at) => {
+  const borne = (c: NoiseConstraint): number => toleratedStd(c, Infinity, among.deviations);
+  return among.constraints.some((other, at) => {
     const atLeast =
       other.inputNorm >= output.inputNorm &&
       other.lookupNorm >= output.lookupNorm &&
-      other.margin <= output.margin;
+      borne(other) <= borne(output);
     if (!atLeast || at === index) return false;
     const equal =
       other.kind === "output" &&
       other.inputNorm === output.inputNorm &&
       other.lookupNorm === output.lookupNorm &&
-      other.margin === output.margin;
+      borne(other) === borne(output);
     return !equal || at < index;
   });
 }
@@ -105,11 +110,16 @@ function isImplied(
 /** Everything about one rotation candidate that does not change with the keyswitch or the small dimension. */
 interface Prepared {
   readonly rotation: RotationCandidate;
-  /** Cost of a lookup for each bit of the small key: per accumulator, and once. */
+  /** Cost of a lookup for each bit of the small key and each accumulator. */
   readonly accumulatorCost: number;
+  /** Cost of a batch for each bit of the small key: its part of the bootstrap key comes from memory. */
   readonly streamCost: number;
-  /** Cost of a keyswitch for each level and each word of its rows. */
+  /** Cost of all lookups and of one batch for each word of the keyswitch key. */
   readonly keyswitchCost: number;
+  readonly keyswitchStreamCost: number;
+  /** Batches of each lookup by extension. */
+  readonly batches: readonly (readonly number[])[];
+  readonly accumulators: readonly (readonly number[])[];
   /** Variance of the modulus switch for each bit of the small key, by extension. */
   readonly switchVariance: readonly number[];
   /** Largest variance of each lookup by extension. */
@@ -168,17 +178,15 @@ function prepare(
   if (leastExtensions.includes(-1)) return null;
   const partial = {
     ...least,
-    accumulatorCost: externalProductCost(rotation, rotation.level, model),
-    streamCost: bootstrapStreamCost(rotation, rotation.level, model),
-    keyswitchCost: rotation.bigDimension * keyswitchWordCost(model),
+    ...costsOf(rotation, requirements, { space, model }),
     leastExtensions,
   };
-  const costBound = costOf(partial, requirements, space, {
+  const costBound = costOf(partial, {
     dimension: start,
     keyswitchLevel: 1,
     extensions: leastExtensions,
   });
-  return { ...partial, costBound };
+  return costBound < Infinity ? { ...partial, costBound } : null;
 }
 
 type Bounds = Pick<Prepared, "rotation" | "switchVariance" | "bounds">;
@@ -242,7 +250,7 @@ function scanDimensions(
   const [first, last] = space.lweDimension;
   const range = { first, last, perBit: keyswitch.variancePerBit };
   const cost = (dimension: number, extensions: readonly number[]): number =>
-    costOf(entry, requirements, space, {
+    costOf(entry, {
       dimension,
       keyswitchLevel: keyswitch.level,
       extensions,
@@ -294,13 +302,45 @@ function extensionsAt(
   return indices;
 }
 
-type Costs = Pick<Prepared, "accumulatorCost" | "streamCost" | "keyswitchCost">;
+type Costs = Pick<
+  Prepared,
+  | "rotation"
+  | "accumulatorCost"
+  | "streamCost"
+  | "keyswitchCost"
+  | "keyswitchStreamCost"
+  | "batches"
+  | "accumulators"
+>;
+
+/** The cost of `lookupLayerCost`, taken apart into what the small dimension, the levels and the extensions multiply. */
+function costsOf(
+  rotation: RotationCandidate,
+  { lookups }: Requirements,
+  { space, model }: Pick<ScanSettings, "space" | "model">,
+): Omit<Costs, "rotation"> {
+  const total = (count: (layer: Layer) => number, { layers }: Requirement): number =>
+    layers.reduce((sum, layer) => sum + count(layer), 0);
+  const byExtension = (count: (extension: number, layer: Layer) => number): number[][] =>
+    lookups.map((lookup) =>
+      space.extensions.map((extension) => total((layer) => count(extension, layer), lookup)),
+    );
+  const sources = lookups.reduce((sum, each) => sum + total((layer) => layer.sources, each), 0);
+  return {
+    accumulatorCost: externalProductCost(rotation, rotation.level, model),
+    streamCost: model.stream * bootstrapBytesPerBit(rotation, rotation.level),
+    keyswitchCost: sources * model.keyswitch,
+    keyswitchStreamCost: model.stream * KEYSWITCH_WORD_BYTES,
+    batches: byExtension((extension, { rotations }) =>
+      Math.ceil(rotations / batchSize(rotation, extension)),
+    ),
+    accumulators: byExtension((extension, { rotations }) => rotations * extension),
+  };
+}
 
 /** Cost of one inference; grows with the dimension, the level and every extension. */
 function costOf(
   costs: Costs,
-  requirements: Requirements,
-  space: SearchSpace,
   at: {
     readonly dimension: number;
     readonly keyswitchLevel: number;
@@ -308,16 +348,17 @@ function costOf(
     readonly extensions: readonly number[];
   },
 ): number {
-  let items = 0;
+  let batches = 0;
   let accumulators = 0;
-  for (let i = 0; i < requirements.lookups.length; i++) {
-    const count = requirements.lookups[i]?.count ?? 0;
-    items += count;
-    accumulators += count * (space.extensions[at.extensions[i] ?? 0] ?? 1);
+  for (let i = 0; i < at.extensions.length; i++) {
+    const index = at.extensions[i] ?? 0;
+    batches += costs.batches[i]?.[index] ?? 0;
+    accumulators += costs.accumulators[i]?.[index] ?? 0;
   }
-  const rotation = accumulators * costs.accumulatorCost + items * costs.streamCost;
-  const keyswitch = items * costs.keyswitchCost * at.keyswitchLevel * (at.dimension + 1);
-  return at.dimension * rotation + keyswitch;
+  const rotation = accumulators * costs.accumulatorCost + batches * costs.streamCost;
+  const words = costs.rotation.bigDimension * at.keyswitchLevel * (at.dimension + 1);
+  const keyswitch = costs.keyswitchCost + batches * costs.keyswitchStreamCost;
+  return at.dimension * rotation + words * keyswitch;
 }
 
 function keyBytes(rotation: RotationCandidate, level: number, lweDimension: number): number {

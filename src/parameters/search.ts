@@ -7,7 +7,8 @@
 import { SottoError } from "../errors.ts";
 import { evaluateChoice, type ChoiceBounds } from "./choice.ts";
 import type { NoiseConstraint, ParameterChoice, SearchTarget } from "./choice.ts";
-import { DEFAULT_COST_MODEL, type CostModel } from "./cost.ts";
+import { DEFAULT_COST_MODEL } from "./cost-models.ts";
+import type { CostModel } from "./cost.ts";
 import { kappa, splitFailure } from "./failure.ts";
 import { explainNoParameters } from "./explain.ts";
 import { minimalNoiseStd, minimalNoiseVariance } from "./security.ts";
@@ -18,7 +19,7 @@ export type { NoiseConstraint, ParameterChoice, SearchTarget } from "./choice.ts
 
 /** Settings of the search. */
 export interface SearchOptions {
-  /** Weights of the cost to minimise; those of an AVX2 core when not given. */
+  /** The cost to minimise; `DEFAULT_COST_MODEL` when not given. */
   readonly costModel?: CostModel;
   /** Largest evaluation keys, in bytes as sent; no limit when not given. */
   readonly maxKeyBytes?: number;
@@ -188,13 +189,14 @@ function readTarget(target: SearchTarget): ChoiceBounds {
 }
 
 function checkConstraint(constraint: NoiseConstraint): void {
-  const { name, count, inputNorm, lookupNorm, margin, misalignment } = constraint;
+  const { name, count, inputNorm, lookupNorm, margin, misalignment, interior } = constraint;
   const valid =
     Number.isInteger(count) &&
     count >= 1 &&
     [inputNorm, lookupNorm, misalignment].every((value) => value >= 0 && value < Infinity) &&
     margin > 0 &&
-    margin <= 0.5;
+    margin <= 0.5 &&
+    (interior === undefined || (interior.width > 0 && interior.largest > 0));
   if (!valid) {
     throw new Error(`internal: noise constraint of ${name}: ${JSON.stringify(constraint)}`);
   }

@@ -21,7 +21,7 @@ const CURVE_132: Curve = { bits: 132, slope: -0.0497829131652661, bias: 5.314691
 /** The curves are not valid up to this dimension, whatever the noise. */
 const INSECURE_DIMENSION = 450;
 
-/** Least standard deviation in units of 2^-64; the term 2^(4 - 128) of the sum below is its square. */
+/** Least standard deviation in units of a word's last bit; the term 2^(4 - 128) of the sum below is its square. */
 const LEAST_INTEGER_STD = 4;
 
 /** Allowance for the last bits of powers, which may differ between JavaScript engines. */
@@ -60,14 +60,16 @@ export function parameterSecurityBits(p: CryptoParameters): number {
 
 /** Refuses parameters of which any key is under the 128-bit curve. */
 export function verifySecurity(p: CryptoParameters): void {
-  for (const { name, dimension, std } of keysOf(p)) {
+  for (const { name, dimension, std, log2Modulus } of keysOf(p)) {
     const where = `${name} of ${dimension} bits`;
     if (!(dimension > INSECURE_DIMENSION)) {
       refuse(where, `expected more than ${INSECURE_DIMENSION} bits`);
     }
     if (!(std < 1)) refuse(where, `expected a noise below the torus, got ${std}`);
-    if (!(std * 2 ** LOG2_MODULUS >= LEAST_INTEGER_STD * (1 - ROUNDING))) {
-      refuse(where, `expected a noise of at least 4 / 2^64, got ${std * 2 ** LOG2_MODULUS} / 2^64`);
+    const units = std * 2 ** log2Modulus;
+    if (!(units >= LEAST_INTEGER_STD * (1 - ROUNDING))) {
+      const modulus = `2^${log2Modulus}`;
+      refuse(where, `expected a noise of at least 4 / ${modulus}, got ${units} / ${modulus}`);
     }
     if (!isOnCurve(dimension, std)) {
       const needed = Math.log2(minimalNoiseStd(dimension)).toFixed(4);
@@ -86,10 +88,32 @@ function floorVariance(): number {
   return LEAST_INTEGER_STD ** 2 * 2 ** (-2 * LOG2_MODULUS);
 }
 
-function keysOf(p: CryptoParameters): { name: string; dimension: number; std: number }[] {
-  const big = { name: "big key", dimension: bigDimension(p), std: p.glweNoiseStd };
+interface NoisyKey {
+  readonly name: string;
+  readonly dimension: number;
+  readonly std: number;
+  /** log2 of the modulus of what is encrypted under it. */
+  readonly log2Modulus: number;
+}
+
+/** The keyswitch key, which the small key encrypts, has 32-bit words. */
+const LOG2_KEYSWITCH_MODULUS = 32;
+
+function keysOf(p: CryptoParameters): NoisyKey[] {
+  const big = {
+    name: "big key",
+    dimension: bigDimension(p),
+    std: p.glweNoiseStd,
+    log2Modulus: LOG2_MODULUS,
+  };
   if (p.lweDimension === 0) return [big];
-  return [{ name: "small key", dimension: p.lweDimension, std: p.lweNoiseStd }, big];
+  const small = {
+    name: "small key",
+    dimension: p.lweDimension,
+    std: p.lweNoiseStd,
+    log2Modulus: LOG2_KEYSWITCH_MODULUS,
+  };
+  return [small, big];
 }
 
 function refuse(where: string, reason: string): never {

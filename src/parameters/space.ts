@@ -26,7 +26,8 @@ export const DEFAULT_SPACE: SearchSpace = {
   bigDimension: [460, 16384],
   maxBootstrapLevel: 6,
   maxKeyswitchLevel: 12,
-  lweDimension: [460, 1300],
+  // Up to here the noise that security asks for is above 4 / 2^32, the least in the keyswitch key's words.
+  lweDimension: [460, 1270],
   extensions: [1, 2, 4, 8, 16, 32],
 };
 
@@ -78,7 +79,7 @@ function rotationCandidate(shape: GlweShape, level: number): RotationCandidate {
   const bigDimension = bits(shape);
   const freshVariance = minimalNoiseVariance(bigDimension);
   let [best, stepVariance] = [0, Infinity];
-  for (const baseLog of baseLogsOf(level, MAX_BOOTSTRAP_BASE_LOG)) {
+  for (const baseLog of baseLogsOf(level, MAX_BOOTSTRAP_BASE_LOG, 62)) {
     const variance = cmuxVariance(shape, { baseLog, level }, freshVariance);
     if (variance < stepVariance) [best, stepVariance] = [baseLog, variance];
   }
@@ -99,7 +100,7 @@ export function keyswitchCandidates(space: SearchSpace): KeyswitchCandidates[] {
 function keyswitchesOfLevel(level: number, keyVariances: Float64Array): KeyswitchCandidates {
   const variancePerBit = new Float64Array(keyVariances.length).fill(Infinity);
   const baseLogs = new Uint8Array(keyVariances.length);
-  for (const baseLog of baseLogsOf(level, MAX_KEYSWITCH_BASE_LOG)) {
+  for (const baseLog of baseLogsOf(level, MAX_KEYSWITCH_BASE_LOG, 32)) {
     // The formula is affine in the key's variance, so two evaluations serve all dimensions.
     const dropped = keyswitchVariancePerBit({ baseLog, level }, 0);
     const factor = keyswitchVariancePerBit({ baseLog, level }, 1) - dropped;
@@ -113,9 +114,9 @@ function keyswitchesOfLevel(level: number, keyVariances: Float64Array): Keyswitc
   return { level, variancePerBit, baseLog: baseLogs };
 }
 
-/** Bases to try, ascending: all digits must fit in 64 bits. */
-function baseLogsOf(level: number, largest: number): number[] {
-  return Array.from({ length: Math.min(largest, Math.floor(64 / level)) }, (_, i) => i + 1);
+/** Bases to try, ascending: all digits together must fit in `width` bits. */
+function baseLogsOf(level: number, largest: number, width: number): number[] {
+  return Array.from({ length: Math.min(largest, Math.floor(width / level)) }, (_, i) => i + 1);
 }
 
 /** All candidates of a space. */

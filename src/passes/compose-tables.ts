@@ -1,6 +1,8 @@
 /**
  * Merges a table into the table that reads it when nobody else does: one lookup instead of two, the same integers.
- * A reshape or a move of elements between them goes below, where it costs nothing.
+ * A reshape or a move of elements between them goes below, where it costs nothing. Where others read it too, such as the
+ * convolution beside a shortcut, the two stay two lookups, but on one ciphertext: its result need not have a scale at
+ * which a table can read it, and both share a keyswitch. That pays where the inner table rounds, so that it has few boxes.
  * @module
  */
 import {
@@ -14,7 +16,7 @@ import {
 } from "../circuit/ir.ts";
 import type { PerChannel } from "../tensor/codes.ts";
 
-/** Composes tables until none feeds another one alone. Constants of the outer table must not vary over elements. */
+/** Composes tables until none feeds another one alone, or rounds and feeds another one. Constants of the outer table must not vary over elements. */
 export function composeTables(circuit: Circuit): Circuit {
   let current = circuit;
   for (;;) {
@@ -34,10 +36,11 @@ function composeOne(circuit: Circuit): Circuit | null {
     const innerId = moved ? between.inputs[0] : outer.inputs[0];
     const inner = circuit.values[innerId];
     const alone = readers[innerId] === 1 && (!moved || readers[outer.inputs[0]] === 1);
-    if (inner.op.kind !== "table" || !alone || (moved && hasVaryingConstants(outer.op))) continue;
+    if (inner.op.kind !== "table" || (moved && hasVaryingConstants(outer.op))) continue;
+    if (!alone && (moved || !rounds(inner.op))) continue;
     const composed: CircuitValue = {
       ...outer,
-      name: inner.name,
+      name: alone ? inner.name : outer.name,
       op: compose(inner.op, outer.op),
       inputs: inner.inputs,
       shape: inner.shape,
@@ -59,6 +62,10 @@ function composeOne(circuit: Circuit): Circuit | null {
 function movesWhole({ op, inputs }: CircuitValue): boolean {
   if (op.kind === "gather") return inputs.length === 1 && !op.indices.includes(-1);
   return op.kind === "reshape";
+}
+
+function rounds({ encoding }: TableOp): boolean {
+  return encoding.kind === "fit" || encoding.kind === "approximate";
 }
 
 function compose(inner: TableOp, outer: TableOp): TableOp {

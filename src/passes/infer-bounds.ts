@@ -5,7 +5,6 @@
  * @module
  */
 import type { Interval } from "../circuit/interval.ts";
-import { applyTable } from "../circuit/apply.ts";
 import { measureInterval } from "../circuit/builder.ts";
 import { evaluateInSteps } from "../circuit/evaluate.ts";
 import {
@@ -17,13 +16,17 @@ import {
 } from "../circuit/ir.ts";
 import { unreachable } from "../errors.ts";
 import { type Steps, finish } from "../steps.ts";
-import { type Tensor, float64 } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { learnWindow } from "./learn-window.ts";
+import { constantShape, shiftsOf, tabulate } from "./tabulate.ts";
 
 export interface BoundsContext {
   /** Codes of the calibration rows, one tensor per input. */
   readonly calibration: readonly Tensor[];
   /** Which of the two intervals widths are taken from. */
   readonly bounds: "calibrated" | "guaranteed";
+  /** Fit tables that bear so much noise learn where to read from calibration; null or none: the whole interval. */
+  readonly interiorNoise?: number | null;
 }
 
 /** Table points beyond this are not enumerated; the quantizer's range of codes serves as the guaranteed bound. */
@@ -38,8 +41,8 @@ export function inferBounds(circuit: Circuit, context: BoundsContext): Circuit {
 export function* inferBoundsInSteps(circuit: Circuit, context: BoundsContext): Steps<Circuit> {
   const values: CircuitValue[] = [];
   yield* evaluateInSteps(circuit, context.calibration, "passes", {
-    before(value) {
-      return resolveFit(value, values, context.bounds);
+    before(value, [operand]) {
+      return resolveFit(value, values, { ...context, operand });
     },
     after(value, result) {
       const inputs = value.inputs.map((id) => requireBounds(values[id]).guaranteed);
@@ -60,13 +63,18 @@ export function requireBounds(value: CircuitValue): Bounds {
 function resolveFit(
   value: CircuitValue,
   known: readonly CircuitValue[],
-  kind: "calibrated" | "guaranteed",
+  { bounds, interiorNoise = null, operand }: BoundsContext & { readonly operand: Tensor },
 ): CircuitValue {
   const { op } = value;
   if (op.kind !== "table" || op.encoding.kind !== "fit" || op.encoding.interval !== null)
     return value;
-  const interval = requireBounds(known[value.inputs[0]])[kind];
-  return { ...value, op: { ...op, encoding: { ...op.encoding, interval } } };
+  const { encoding } = op;
+  const interval = requireBounds(known[value.inputs[0]])[bounds];
+  const window =
+    bounds === "calibrated" && interiorNoise !== null
+      ? learnWindow(op, operand, { steps: encoding.steps, noise: interiorNoise })
+      : null;
+  return { ...value, op: { ...op, encoding: { ...encoding, ...(window ?? { interval }) } } };
 }
 
 function guarantee({ op, name, shape }: CircuitValue, inputs: readonly Interval[]): Interval {
@@ -135,8 +143,9 @@ function weightedSum(weights: Tensor, axis: 0 | 1, x: Interval): Interval {
 function tableRange(op: TableOp, x: Interval, rank: number): Interval {
   const last = op.steps[op.steps.length - 1].op;
   const grid = gridOf(op.encoding);
-  const first = Math.floor((x.lo - grid.origin) / grid.step);
-  const boxes = Math.floor((x.hi - grid.origin) / grid.step) - first + 1;
+  const shift = measureInterval(shiftsOf(op.encoding));
+  const first = Math.floor((x.lo - shift.hi - grid.origin) / grid.step);
+  const boxes = Math.floor((x.hi - shift.lo - grid.origin) / grid.step) - first + 1;
   const { shape } = constantShape(op);
   const classes = shape.reduce((product, dim) => product * dim, 1);
   if (boxes * classes > MAX_ENUMERATED && last.kind === "quantize" && !last.map.noClipping) {
@@ -144,42 +153,4 @@ function tableRange(op: TableOp, x: Interval, rank: number): Interval {
     return { lo, hi };
   }
   return measureInterval(tabulate(op, first, boxes, rank));
-}
-
-/** Axes along which a table's constants vary, as a shape with 1 elsewhere; the batch axis is always 1. */
-export function constantShape(op: TableOp): { readonly shape: readonly number[] } {
-  let shape: number[] = [1];
-  const widen = (other: readonly number[]): void => {
-    const rank = Math.max(shape.length, other.length);
-    const at = (dims: readonly number[], axis: number): number =>
-      dims[axis - (rank - dims.length)] ?? 1;
-    shape = Array.from({ length: rank }, (_, axis) => Math.max(at(shape, axis), at(other, axis)));
-  };
-  for (const { op: step } of op.steps) {
-    if (step.kind !== "float") {
-      const { scale, zeroPoint } = step.kind === "quantize" ? step.map : step;
-      if (typeof scale !== "number") widen(scale.shape);
-      if (typeof zeroPoint !== "number") widen(zeroPoint.shape);
-    }
-    if (step.kind === "float")
-      for (const operand of step.operands) if (operand) widen(operand.shape);
-  }
-  return { shape };
-}
-
-/**
- * The table's results at the representatives of `boxes` boxes from box `first` on, for every combination of constants:
- * shape [boxes, ...constant shape without batch]. `rank` is that of the tensor, whose first axis is the batch.
- */
-export function tabulate(op: TableOp, first: number, boxes: number, rank: number): Tensor {
-  const grid = gridOf(op.encoding);
-  const { shape } = constantShape(op);
-  const padded = [...Array.from({ length: Math.max(0, rank - shape.length) }, () => 1), ...shape];
-  const rest = padded.slice(1);
-  const classes = rest.reduce((product, dim) => product * dim, 1);
-  const points = new Float64Array(boxes * classes);
-  for (let i = 0; i < points.length; i++) {
-    points[i] = grid.representative + (first + Math.floor(i / classes)) * grid.step;
-  }
-  return applyTable(op, float64([boxes, ...rest], points));
 }

@@ -65,7 +65,7 @@ export class QuantizedModule {
   readonly outputs: readonly QuantizedPort[];
   /** Calibration rows, one tensor per input. */
   readonly calibration: readonly Tensor[];
-  readonly #circuits = new Map<BoundsContext["bounds"], Circuit>();
+  readonly #circuits = new Map<string, Circuit>();
 
   constructor(init: QuantizedModuleInit) {
     this.graph = init.graph;
@@ -92,18 +92,31 @@ export class QuantizedModule {
     );
   }
 
-  /** The circuit after all passes, with calibrated and guaranteed bounds; fit tables span the chosen ones. */
-  circuitFor(bounds: BoundsContext["bounds"]): Circuit {
-    return finish(this.circuitInSteps(bounds));
+  /**
+   * The circuit after all passes, with calibrated and guaranteed bounds; fit tables span the chosen ones, or, where they
+   * bear noise, the windows that calibration teaches for the nearest power of two of it.
+   */
+  circuitFor(bounds: BoundsContext["bounds"], interiorNoise: number | null = null): Circuit {
+    return finish(this.circuitInSteps(bounds, interiorNoise));
   }
 
   /** The same with a step per value of the circuit. */
-  *circuitInSteps(bounds: BoundsContext["bounds"]): Steps<Circuit> {
-    const known = this.#circuits.get(bounds);
+  *circuitInSteps(
+    bounds: BoundsContext["bounds"],
+    interiorNoise: number | null = null,
+  ): Steps<Circuit> {
+    // Windows hardly change with the noise, and a circuit takes long to infer: neighbours share one.
+    const noise = interiorNoise === null ? null : 2 ** Math.round(Math.log2(interiorNoise));
+    const key = `${bounds} ${noise}`;
+    const known = this.#circuits.get(key);
     if (known) return known;
     const calibration = this.#quantize(this.calibration);
-    const circuit = yield* runPassesInSteps(buildCircuit(this), { calibration, bounds });
-    this.#circuits.set(bounds, circuit);
+    const circuit = yield* runPassesInSteps(buildCircuit(this), {
+      calibration,
+      bounds,
+      interiorNoise: noise,
+    });
+    this.#circuits.set(key, circuit);
     return circuit;
   }
 

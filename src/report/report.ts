@@ -2,34 +2,28 @@
  * report.html: what a compiled model costs and promises, layer by layer. One self-contained file.
  * @module
  */
+import { type Layer, layersOf, type Measurement } from "../execute/layers.ts";
 import type { CompiledModule } from "../execute/module.ts";
-import type { LookupInstruction } from "../lower/program.ts";
-import { lookupCost, keyswitchCost } from "../parameters/cost.ts";
+import { barChart, page, table } from "./html.ts";
+
+/** What a report may have beside the compiled model. */
+export interface ReportExtras {
+  /** A timed run, shown beside the prediction. */
+  readonly measurement?: Measurement;
+  /** More sections, as HTML, behind the summary. */
+  readonly sections?: readonly string[];
+}
 
 /** The report as an HTML page. */
-export function renderReport(compiled: CompiledModule): string {
-  const { statistics, parts } = compiled.circuit;
-  const { parameters } = statistics;
-  const summary: readonly (readonly [string, string])[] = [
-    ["Lookups per inference", String(statistics.tableLookups)],
-    ["Widest integer", `${statistics.maxBitWidth} bits`],
-    ["Predicted time on one core", `${(statistics.predictedMs / 1000).toFixed(2)} s`],
-    ["Failure probability of a lookup, at most", `2^${statistics.log2PError.toFixed(1)}`],
-    ["Failure probability of an inference", `2^${statistics.log2FailureProbability.toFixed(1)}`],
-    ["Security", `${statistics.securityBits.toFixed(1)} bits`],
-    ["Evaluation keys as sent", megabytes(statistics.evaluationKeyBytes)],
-    ["Encrypted input", megabytes(statistics.inputBytes)],
-    ["Encrypted output", megabytes(statistics.outputBytes)],
-    [
-      "Parameters",
-      `n = ${parameters.lweDimension}, k = ${parameters.glweDimension}, N = ${parameters.polynomialSize}, ` +
-        `bootstrap ${parameters.bootstrap.level} x ${parameters.bootstrap.baseLog} bits, ` +
-        `keyswitch ${parameters.keyswitch.level} x ${parameters.keyswitch.baseLog} bits`,
-    ],
-  ];
-  return page([
-    table("Summary", ["", ""], summary),
-    table("Lookups", LOOKUP_HEADS, lookupRows(compiled)),
+export function renderReport(compiled: CompiledModule, extras: ReportExtras = {}): string {
+  const { measurement, sections = [] } = extras;
+  const layers = layersOf(compiled, measurement);
+  const { parts } = compiled.circuit;
+  return page("sotto report", [
+    table("Summary", ["", ""], summaryRows(compiled, layers, measurement)),
+    ...sections,
+    timeChart(layers, measurement),
+    table("Layers", layerHeads(measurement), layerRows(layers, measurement)),
     table(
       "Accumulators",
       ["Node", "Calibrated", "Bits", "Guaranteed", "Bits"],
@@ -46,79 +40,105 @@ where they need the same bits as the calibrated ones, <code>bounds: "guaranteed"
   ]);
 }
 
-const LOOKUP_HEADS = [
-  "Node",
-  "Lookups",
-  "Boxes",
-  "Extension",
-  "Predicted, one core",
-  "Noise (std)",
-  "Margin",
-  "Failure of one",
-];
+function summaryRows(
+  { circuit: { statistics, parts } }: CompiledModule,
+  layers: readonly Layer[],
+  measurement: Measurement | undefined,
+): (readonly [string, string])[] {
+  const { parameters } = statistics;
+  const predicted = layers.reduce((sum, { predictedMs }) => sum + predictedMs, 0);
+  const model = (measurement?.costModel ?? parts.choice.costModel).name;
+  const times: [string, string][] = [
+    [
+      `Predicted time on ${threadsText(measurement?.threads ?? statistics.predictedThreads)} (${model})`,
+      milliseconds(predicted),
+    ],
+  ];
+  if (measurement !== undefined) {
+    const { threads, runMs } = measurement;
+    times.push([`Measured time on ${threadsText(threads)}`, milliseconds(runMs)]);
+    times.push(["Predicted / measured", (predicted / runMs).toFixed(2)]);
+  }
+  return [
+    ["Lookups per inference", String(statistics.tableLookups)],
+    ["Widest integer", `${statistics.maxBitWidth} bits`],
+    ...times,
+    ["Failure probability of a lookup, at most", `2^${statistics.log2PError.toFixed(1)}`],
+    ["Failure probability of an inference", `2^${statistics.log2FailureProbability.toFixed(1)}`],
+    ["Security", `${statistics.securityBits.toFixed(1)} bits`],
+    ["Evaluation keys as sent", megabytes(statistics.evaluationKeyBytes)],
+    ["Encrypted input", megabytes(statistics.inputBytes)],
+    ["Encrypted output", megabytes(statistics.outputBytes)],
+    [
+      "Parameters",
+      `n = ${parameters.lweDimension}, k = ${parameters.glweDimension}, N = ${parameters.polynomialSize}, ` +
+        `bootstrap ${parameters.bootstrap.level} x ${parameters.bootstrap.baseLog} bits, ` +
+        `keyswitch ${parameters.keyswitch.level} x ${parameters.keyswitch.baseLog} bits`,
+    ],
+  ];
+}
 
-function lookupRows({ circuit, constraints }: CompiledModule): string[][] {
-  const { choice, program } = circuit.parts;
-  const lookups = program.instructions.filter(
-    (instruction): instruction is LookupInstruction => instruction.kind === "lookup",
-  );
-  return constraints.flatMap((constraint, i) => {
-    const noise = choice.noiseStd[i];
-    const shared = [
-      `2^${Math.log2(noise).toFixed(2)}`,
-      `${(constraint.margin / noise).toFixed(1)} std`,
-      `2^${choice.log2Failure[i].toFixed(1)}`,
-    ];
-    if (constraint.kind === "output")
-      return [[`${constraint.name} (output)`, "0", "", "", "", ...shared]];
-    const extension = choice.extensions[i];
-    const cost = lookupCost(choice.parameters, extension) + keyswitchCost(choice.parameters);
-    return [
-      [
-        constraint.name,
-        String(constraint.count),
-        String(lookups[i].boxes),
-        String(extension),
-        `${((cost * constraint.count) / 1e6).toFixed(0)} ms`,
-        ...shared,
-      ],
-    ];
-  });
+/** Bars of so many layers, the slowest ones; the others are one bar. */
+const MOST_BARS = 40;
+
+function timeChart(layers: readonly Layer[], measurement: Measurement | undefined): string {
+  const isMeasured = measurement !== undefined && measurement.instructionMs.length > 0;
+  const timeOf = (layer: Layer): number => layer.measuredMs ?? layer.predictedMs;
+  const shown = layers.filter(({ kind }) => kind !== "output");
+  const slowest = new Set([...shown].sort((a, b) => timeOf(b) - timeOf(a)).slice(0, MOST_BARS));
+  const valuesOf = (some: readonly Layer[]): number[] => {
+    const sum = (time: (layer: Layer) => number): number =>
+      some.reduce((total, layer) => total + time(layer), 0);
+    const predicted = sum(({ predictedMs }) => predictedMs);
+    return isMeasured ? [predicted, sum(timeOf)] : [predicted];
+  };
+  const bars = shown
+    .filter((layer) => slowest.has(layer))
+    .map((layer) => ({ label: `${layer.name} (${layer.kind})`, values: valuesOf([layer]) }));
+  const others = shown.filter((layer) => !slowest.has(layer));
+  if (others.length > 0) bars.push({ label: `${others.length} others`, values: valuesOf(others) });
+  const series = isMeasured ? ["predicted", "measured"] : ["predicted"];
+  return barChart("Where the time goes", series, bars, milliseconds);
+}
+
+function layerHeads(measurement: Measurement | undefined): string[] {
+  return [
+    "Node",
+    "Kind",
+    "Results",
+    "Bits (boxes)",
+    "Extension",
+    "Predicted",
+    ...(measurement === undefined ? [] : ["Measured"]),
+    "Noise (std)",
+    "Margin",
+    "Failure of one",
+  ];
+}
+
+function layerRows(layers: readonly Layer[], measurement: Measurement | undefined): string[][] {
+  return layers.map(({ name, kind, results, lookup, predictedMs, measuredMs, noise }) => [
+    name,
+    kind,
+    String(results),
+    lookup === null ? "" : `${Math.log2(lookup.boxes).toFixed(1)} (${lookup.boxes})`,
+    lookup === null ? "" : String(lookup.extension),
+    kind === "output" ? "" : milliseconds(predictedMs),
+    ...(measurement === undefined ? [] : [measuredMs === null ? "" : milliseconds(measuredMs)]),
+    noise === null ? "" : `2^${Math.log2(noise.std).toFixed(2)}`,
+    noise === null ? "" : `${noise.margin.toFixed(1)} std`,
+    noise === null ? "" : `2^${noise.log2Failure.toFixed(1)}`,
+  ]);
+}
+
+function threadsText(threads: number): string {
+  return threads === 1 ? "one core" : `${threads} threads`;
+}
+
+function milliseconds(ms: number): string {
+  return ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 2 : 0)} ms`;
 }
 
 function megabytes(bytes: number): string {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-function table(
-  title: string,
-  heads: readonly string[],
-  rows: readonly (readonly string[])[],
-): string {
-  const head = heads.map((text) => `<th>${escape(text)}</th>`).join("");
-  const body = rows
-    .map((row) => `<tr>${row.map((cell) => `<td>${escape(cell)}</td>`).join("")}</tr>`)
-    .join("\n");
-  return `<h2>${escape(title)}</h2>\n<table><tr>${head}</tr>\n${body}\n</table>`;
-}
-
-function escape(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-}
-
-function page(sections: readonly string[]): string {
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>sotto report</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
-table { border-collapse: collapse; margin-bottom: 2rem; }
-td, th { border-bottom: 1px solid #ccc; padding: 0.3rem 0.8rem; text-align: left; }
-</style>
-<h1>sotto report</h1>
-${sections.join("\n")}
-</html>
-`;
 }

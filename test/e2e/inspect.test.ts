@@ -15,7 +15,17 @@ import {
 } from "../support/cli.ts";
 import { buildModel, node, value } from "../support/onnx-builder.ts";
 
-const VERBS = ["inspect", "predict", "compile", "bench", "keygen", "encrypt", "run", "decrypt"];
+const VERBS = [
+  "inspect",
+  "predict",
+  "compile",
+  "bench",
+  "calibrate",
+  "keygen",
+  "encrypt",
+  "run",
+  "decrypt",
+];
 const folder = temporaryFolder();
 
 const unknown = join(folder, "unknown.onnx");

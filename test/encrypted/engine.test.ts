@@ -27,6 +27,7 @@ function squaresOfSums(): Program {
   return {
     parameters: FOUR_BITS,
     inputs: [3],
+    origins: [],
     instructions: [
       {
         kind: "linear",
@@ -52,9 +53,10 @@ function squaresOfSums(): Program {
           (_, code) => BigInt((code * code) % 16) << 59n,
         ),
         offsets: BigUint64Array.of(0n),
-        outputOffset: 1n << 59n,
+        outputOffsets: BigUint64Array.of(1n << 59n),
         sources: Uint32Array.of(0, 1),
         tableOf: Uint32Array.of(0, 0),
+        degrees: Uint32Array.of(0, 0),
         noiseStd: new Float64Array(2),
       },
     ],
@@ -180,6 +182,7 @@ test("a program without lookups needs no evaluation keys", () => {
   const { bytes, modelId } = encodeProgram({
     parameters: levelled,
     inputs: [2, 1],
+    origins: [],
     instructions: [
       {
         kind: "linear",

@@ -11,7 +11,7 @@ import { FheCircuit, splitRows } from "../../src/execute/circuit.ts";
 import { encodeProgram } from "../../src/format/program.ts";
 import { lower } from "../../src/lower/lower.ts";
 import { evaluateChoice, verify } from "../../src/parameters/choice.ts";
-import { DEFAULT_COST_MODEL } from "../../src/parameters/cost.ts";
+import { DEFAULT_COST_MODEL } from "../../src/parameters/cost-models.ts";
 import { chooseParameters } from "../../src/parameters/search.ts";
 import type { CompiledModule } from "../../src/execute/module.ts";
 import type { CompileOptions } from "../../src/options.ts";

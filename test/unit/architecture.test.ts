@@ -32,6 +32,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "native",
     "tensor",
   ],
+  calibration: ["format", "lower", "native", "parameters"],
   report: ["execute", "lower", "parameters"],
 };
 

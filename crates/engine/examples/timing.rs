@@ -99,9 +99,10 @@ fn table(size: usize, items: usize, extension_log: usize) -> Lookup {
         starts: (0..4).map(|index| (index * size / 4) as u32).collect(),
         values: (0..4).map(|value| value << 59).collect(),
         offsets: vec![0],
-        output_offset: 0,
+        output_offsets: vec![0],
         sources: (0..items as u32).collect(),
         table_of: vec![0; items],
+        degrees: vec![0; items],
     }
 }
 

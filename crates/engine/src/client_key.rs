@@ -124,19 +124,8 @@ impl ClientKey {
         Identity { parameters_digest: self.parameters.digest(), key_id: self.key_id, model_id }
     }
 
-    pub(crate) fn small_key(&self) -> LweSecretKey<&[u64]> {
-        LweSecretKey::from_container(self.small.as_slice())
-    }
-
     pub(crate) fn big_key(&self) -> LweSecretKey<&[u64]> {
         LweSecretKey::from_container(self.big.as_slice())
-    }
-
-    pub(crate) fn glwe_key(&self) -> GlweSecretKey<&[u64]> {
-        GlweSecretKey::from_container(
-            self.big.as_slice(),
-            PolynomialSize(self.parameters.polynomial_size),
-        )
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rayon::ThreadPool;
 
@@ -15,6 +16,7 @@ pub struct Control {
     done: AtomicU64,
     total: AtomicU64,
     cancelled: AtomicBool,
+    instruction_times: Mutex<Vec<f64>>,
 }
 
 /// More threads than this are a mistake, not a machine.
@@ -32,6 +34,7 @@ impl Control {
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             cancelled: AtomicBool::new(false),
+            instruction_times: Mutex::default(),
         }
     }
 
@@ -55,7 +58,18 @@ impl Control {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// Nanoseconds of each instruction that a run has finished.
+    pub fn instruction_nanoseconds(&self) -> Vec<f64> {
+        self.instruction_times.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn record_instruction(&self, time: Duration) {
+        let mut times = self.instruction_times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.push(time.as_nanos() as f64);
+    }
+
     pub(crate) fn start(&self, total: usize) {
+        self.instruction_times.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.done.store(0, Ordering::Relaxed);
         self.total.store(total as u64, Ordering::Relaxed);
     }

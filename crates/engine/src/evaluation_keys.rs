@@ -1,28 +1,64 @@
 //! Seeded evaluation keys: what the client sends to the server once.
+//!
+//! Both keys travel in pieces. A piece is a small seeded key of its own, with its own seed, so that pieces
+//! are made, read and expanded on all cores and no step holds a whole key in another form.
 
+use rayon::prelude::*;
+use tfhe::core_crypto::commons::math::random::{RandomGenerator, Seed};
 use tfhe::core_crypto::prelude::*;
 
-use crate::bytes::{Reader, Writer};
+use crate::bytes::Reader;
 use crate::client_key::ClientKey;
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::format::{Id, Kind, open, seal};
+use crate::packed::Packing;
 use crate::parameters::Parameters;
 use crate::random::{Seed128, fresh_seed, mask_seed};
+use crate::ring::KeyMultiplier;
 
-/// GGSW ciphertexts generated between two looks at the cancellation flag: about 50 ms of work.
-const CHUNK: usize = 16;
+/// Coefficients of the big key in a piece of the keyswitch key.
+const KEYSWITCH_PIECE: usize = 256;
+/// Bits of the small key in a piece of the bootstrap key.
+const BOOTSTRAP_PIECE: usize = 16;
 
-/// Bodies of a seeded key and the seed of its masks.
-pub(crate) struct SeededKey {
+/// A part of a key: the seed of its masks, and its bodies.
+pub(crate) struct Piece<'a> {
+    /// Number of coefficients or bits.
+    pub(crate) count: usize,
     pub(crate) seed: Seed128,
-    pub(crate) bodies: Vec<u64>,
+    packed: &'a [u8],
 }
 
 /// Seeded keyswitch and bootstrap keys; none for a circuit without lookups.
-pub(crate) struct SeededKeys {
-    pub(crate) keyswitch: SeededKey,
-    pub(crate) bootstrap: SeededKey,
+pub(crate) struct SeededKeys<'a> {
+    pub(crate) keyswitch: Vec<Piece<'a>>,
+    pub(crate) bootstrap: Vec<Piece<'a>>,
+}
+
+impl Parameters {
+    fn keyswitch_packing(&self) -> Packing {
+        Packing::new(32, self.lwe_noise_std)
+    }
+
+    fn bootstrap_packing(&self) -> Packing {
+        Packing::new(64, self.glwe_noise_std)
+    }
+
+    /// Bodies for each coefficient of the big key.
+    fn keyswitch_bodies(&self) -> usize {
+        self.keyswitch.level
+    }
+
+    /// Bodies for each bit of the small key.
+    fn bootstrap_bodies(&self) -> usize {
+        self.bootstrap.level * self.glwe_words()
+    }
+}
+
+/// First element and length of each piece of `total` elements.
+fn pieces(total: usize, size: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..total).step_by(size).map(move |first| (first, size.min(total - first)))
 }
 
 /// Generates the evaluation keys of a secret key as a blob.
@@ -34,79 +70,162 @@ pub(crate) fn generate(key: &ClientKey, control: &Control) -> Result<Vec<u8>> {
     let parameters = &key.parameters;
     control.start(parameters.lwe_dimension);
     control.check(place)?;
-    let mut payload = Vec::with_capacity(
-        parameters.to_block().len()
-            + 8 * (parameters.keyswitch_bodies() + parameters.bootstrap_bodies())
-            + 32,
-    );
-    payload.extend_from_slice(&parameters.to_block());
+    let mut payload = parameters.to_block().to_vec();
     if parameters.lwe_dimension > 0 {
-        put_keyswitch_key(&mut payload, key);
-        put_bootstrap_key(&mut payload, key, control, place)?;
+        let small: Vec<u32> = key.small.iter().map(|&bit| bit as u32).collect();
+        let small = zeroize::Zeroizing::new(small);
+        let keyswitch: Vec<_> = pieces(parameters.big_dimension(), KEYSWITCH_PIECE).collect();
+        let keyswitch = keyswitch.into_par_iter().map(|(first, count)| {
+            control.check(place)?;
+            Ok(keyswitch_piece(key, &small, first, count))
+        });
+        let multiplier = KeyMultiplier::new(&key.big, parameters.polynomial_size);
+        let bootstrap: Vec<_> = pieces(parameters.lwe_dimension, BOOTSTRAP_PIECE).collect();
+        let bootstrap = bootstrap.into_par_iter().map(|(first, count)| {
+            control.check(place)?;
+            let piece = bootstrap_piece(key, &multiplier, first, count);
+            control.advance(count);
+            Ok(piece)
+        });
+        let pieces: Result<Vec<Vec<u8>>> = keyswitch.chain(bootstrap).collect();
+        pieces?.iter().for_each(|piece| payload.extend_from_slice(piece));
     }
     Ok(seal(Kind::EvaluationKeys, &key.identity(Id::default()), &payload))
 }
 
-fn put_keyswitch_key(payload: &mut Vec<u8>, key: &ClientKey) {
+/// Seed and bodies of the keyswitch key for some coefficients of the big key.
+fn keyswitch_piece(key: &ClientKey, small: &[u32], first: usize, count: usize) -> Vec<u8> {
     let parameters = &key.parameters;
     let seed = fresh_seed();
     let mut seeded = SeededLweKeyswitchKey::new(
-        0u64,
+        0u32,
         DecompositionBaseLog(parameters.keyswitch.base_log),
         DecompositionLevelCount(parameters.keyswitch.level),
-        LweDimension(parameters.big_dimension()),
+        LweDimension(count),
         LweDimension(parameters.lwe_dimension),
         mask_seed(&seed),
         CiphertextModulus::new_native(),
     );
     generate_seeded_lwe_keyswitch_key(
-        &key.big_key(),
-        &key.small_key(),
+        &LweSecretKey::from_container(&key.big[first..first + count]),
+        &LweSecretKey::from_container(small),
         &mut seeded,
-        parameters.lwe_noise(),
+        parameters.keyswitch_noise(),
         new_seeder().as_mut(),
     );
-    payload.extend_from_slice(&seed);
-    payload.put_u64s(seeded.as_ref());
+    let mut piece = seed.to_vec();
+    let bodies = seeded.as_ref().iter().map(|&body| u64::from(body));
+    parameters.keyswitch_packing().pack(bodies, &mut piece);
+    piece
 }
 
-/// In chunks, which yield the same key as one piece and let the caller watch and cancel.
-fn put_bootstrap_key(
-    payload: &mut Vec<u8>,
+/// Seed and bodies of the bootstrap key for some bits of the small key.
+///
+/// The crate multiplies masks and key with Karatsuba's method, which takes most of the time of a key
+/// generation; here its number theoretic transform does. Masks come from the crate's decompression of a
+/// key without bodies, noise from the crate's sampler, and the messages are those of its GGSW encryption.
+fn bootstrap_piece(
     key: &ClientKey,
-    control: &Control,
-    place: &'static str,
-) -> Result<()> {
+    multiplier: &KeyMultiplier,
+    first: usize,
+    count: usize,
+) -> Vec<u8> {
     let parameters = &key.parameters;
+    let size = parameters.polynomial_size;
     let seed = fresh_seed();
-    payload.extend_from_slice(&seed);
-    let (small_key, glwe_key) = (key.small_key(), key.glwe_key());
-    let mut seeder = new_seeder();
-    let chunks = SeededLweBootstrapKeyChunkGenerator::new(
-        ChunkSize(CHUNK.min(parameters.lwe_dimension)),
-        LweDimension(parameters.lwe_dimension),
-        parameters.glwe_size(),
-        PolynomialSize(parameters.polynomial_size),
-        DecompositionBaseLog(parameters.bootstrap.base_log),
-        DecompositionLevelCount(parameters.bootstrap.level),
-        CiphertextModulus::new_native(),
-        &small_key,
-        &glwe_key,
-        parameters.glwe_noise(),
-        mask_seed(&seed),
-        seeder.as_mut(),
-        true,
-    );
-    for chunk in chunks {
-        payload.put_u64s(chunk.as_ref());
-        control.advance(chunk.chunk_size().0);
-        control.check(place)?;
+    let bodiless = vec![0; count * parameters.bootstrap_bodies()];
+    let mut standard = expand_bootstrap_piece(parameters, &seed, bodiless, count);
+    let mut noise =
+        RandomGenerator::<DefaultRandomGenerator>::new(Seed(u128::from_le_bytes(fresh_seed())));
+    let base_log = parameters.bootstrap.base_log;
+    for (mut ggsw, &bit) in standard.iter_mut().zip(&key.small[first..first + count]) {
+        let levels = (1..=parameters.bootstrap.level).rev();
+        for (mut matrix, level) in ggsw.iter_mut().zip(levels) {
+            let factor = bit.wrapping_neg() << (64 - base_log * level);
+            let mut rows = matrix.as_mut_glwe_list();
+            for (row, mut glwe) in rows.iter_mut().enumerate() {
+                let (mask, mut body) = glwe.get_mut_mask_and_body();
+                let body = body.as_mut();
+                multiplier.add_products(body, mask.as_ref());
+                match key.big.chunks_exact(size).nth(row) {
+                    Some(polynomial) => add_scaled(body, polynomial, factor),
+                    None => body[0] = body[0].wrapping_sub(factor),
+                }
+                noise.unsigned_integer_slice_wrapping_add_random_from_distribution_assign(
+                    body,
+                    parameters.glwe_noise(),
+                );
+            }
+        }
     }
-    Ok(())
+    let mut piece = seed.to_vec();
+    let glwe_words = parameters.glwe_words();
+    let bodies =
+        standard.as_ref().chunks_exact(glwe_words).flat_map(|glwe| &glwe[glwe_words - size..]);
+    parameters.bootstrap_packing().pack(bodies.copied(), &mut piece);
+    piece
+}
+
+fn add_scaled(sum: &mut [u64], polynomial: &[u64], factor: u64) {
+    for (sum, coefficient) in sum.iter_mut().zip(polynomial) {
+        *sum = sum.wrapping_add(coefficient.wrapping_mul(factor));
+    }
+}
+
+/// A piece of the bootstrap key with its masks.
+pub(crate) fn expand_bootstrap_piece(
+    parameters: &Parameters,
+    seed: &Seed128,
+    bodies: Vec<u64>,
+    count: usize,
+) -> LweBootstrapKeyOwned<u64> {
+    let glwe_size = parameters.glwe_size();
+    let polynomial_size = PolynomialSize(parameters.polynomial_size);
+    let base_log = DecompositionBaseLog(parameters.bootstrap.base_log);
+    let level = DecompositionLevelCount(parameters.bootstrap.level);
+    let modulus = CiphertextModulus::new_native();
+    let seeded = SeededLweBootstrapKey::from_container(
+        bodies,
+        glwe_size,
+        polynomial_size,
+        base_log,
+        level,
+        mask_seed(seed),
+        modulus,
+    );
+    let mut standard = LweBootstrapKey::new(
+        0,
+        glwe_size,
+        polynomial_size,
+        base_log,
+        level,
+        LweDimension(count),
+        modulus,
+    );
+    decompress_seeded_lwe_bootstrap_key::<_, _, _, DefaultRandomGenerator>(&mut standard, &seeded);
+    standard
+}
+
+impl Piece<'_> {
+    /// Bodies of a piece of the keyswitch key.
+    pub(crate) fn keyswitch_bodies(&self, parameters: &Parameters) -> Vec<u32> {
+        let count = self.count * parameters.keyswitch_bodies();
+        let bodies = parameters.keyswitch_packing().unpack(self.packed, count);
+        bodies.into_iter().map(|body| body as u32).collect()
+    }
+
+    /// Bodies of a piece of the bootstrap key.
+    pub(crate) fn bootstrap_bodies(&self, parameters: &Parameters) -> Vec<u64> {
+        let count = self.count * parameters.bootstrap_bodies();
+        parameters.bootstrap_packing().unpack(self.packed, count)
+    }
 }
 
 /// Reads evaluation keys made for these parameters: the key id and, if there are lookups, the keys.
-pub(crate) fn read(bytes: &[u8], parameters: &Parameters) -> Result<(Id, Option<SeededKeys>)> {
+pub(crate) fn read<'a>(
+    bytes: &'a [u8],
+    parameters: &Parameters,
+) -> Result<(Id, Option<SeededKeys<'a>>)> {
     let place = Kind::EvaluationKeys.place();
     let (identity, payload) = open(Kind::EvaluationKeys, bytes)?;
     identity.expect(place, &parameters.digest(), None, &Id::default())?;
@@ -116,15 +235,30 @@ pub(crate) fn read(bytes: &[u8], parameters: &Parameters) -> Result<(Id, Option<
     }
     let mut keys = None;
     if parameters.lwe_dimension > 0 {
+        let mut read_pieces = |packing: Packing, total: usize, size: usize, bodies: usize| {
+            let piece = |(_, count)| {
+                let seed = reader.array()?;
+                let packed = reader.take(packing.bytes(count * bodies))?;
+                packing.check(packed, count * bodies, &reader)?;
+                Ok(Piece { count, seed, packed })
+            };
+            pieces(total, size).map(piece).collect::<Result<Vec<_>>>()
+        };
         keys = Some(SeededKeys {
-            keyswitch: read_key(&mut reader, parameters.keyswitch_bodies())?,
-            bootstrap: read_key(&mut reader, parameters.bootstrap_bodies())?,
+            keyswitch: read_pieces(
+                parameters.keyswitch_packing(),
+                parameters.big_dimension(),
+                KEYSWITCH_PIECE,
+                parameters.keyswitch_bodies(),
+            )?,
+            bootstrap: read_pieces(
+                parameters.bootstrap_packing(),
+                parameters.lwe_dimension,
+                BOOTSTRAP_PIECE,
+                parameters.bootstrap_bodies(),
+            )?,
         });
     }
     reader.finish()?;
     Ok((identity.key_id, keys))
-}
-
-fn read_key(reader: &mut Reader<'_>, bodies: usize) -> Result<SeededKey> {
-    Ok(SeededKey { seed: reader.array()?, bodies: reader.u64s(bodies)? })
 }

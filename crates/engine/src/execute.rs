@@ -1,5 +1,7 @@
 //! Running a program on encrypted inputs.
 
+use std::time::Instant;
+
 use crate::ciphertext::{read_inputs, write_outputs};
 use crate::control::Control;
 use crate::error::{Error, Result};
@@ -49,7 +51,9 @@ impl Run<'_> {
         let last_uses = self.last_uses();
         let mut tensors: Vec<Option<Tensor>> = inputs.into_iter().map(Some).collect();
         for (step, instruction) in self.program.instructions.iter().enumerate() {
+            let start = Instant::now();
             let result = self.evaluate(instruction, &tensors)?;
+            self.control.record_instruction(start.elapsed());
             tensors.push(Some(result));
             for (tensor, last_use) in tensors.iter_mut().zip(&last_uses) {
                 if *last_use <= step {

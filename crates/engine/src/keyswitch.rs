@@ -1,14 +1,15 @@
-//! Keyswitch of a batch of ciphertexts from the big key to the small one.
+//! Keyswitch of a batch of ciphertexts from the big key to the small one, from 64-bit to 32-bit words.
 //!
-//! The crate switches one ciphertext at a time and reads the whole key (60-130 MB) for each; here the
-//! key streams from memory once per batch. Sums modulo 2^64 do not depend on their order, so the
-//! result equals the crate's bit for bit.
+//! What the small key encrypts is about to be rounded to a dozen bits, and its noise is far above 2^-32:
+//! half the bits make half the key and a third of the time. The crate switches one ciphertext at a time
+//! and reads the whole key (30-60 MB) for each; here the key streams from memory once per batch. Sums
+//! modulo 2^32 do not depend on their order, so the result equals the crate's bit for bit.
 
 use tfhe::core_crypto::prelude::*;
 
 use crate::simd::{add_four_scaled, add_scaled, vectorized};
 
-/// Input coefficients switched at a time: their rows, about 300 KB, wait in the second-level cache for
+/// Input coefficients switched at a time: their rows, about 150 KB, wait in the second-level cache for
 /// the next ciphertext of the batch.
 const COEFFICIENTS: usize = 8;
 
@@ -18,9 +19,9 @@ const COEFFICIENTS: usize = 8;
 ///
 /// If the sizes do not match the key.
 pub fn keyswitch_batch(
-    key: &LweKeyswitchKey<impl Container<Element = u64>>,
+    key: &LweKeyswitchKey<impl Container<Element = u32>>,
     inputs: &[&[u64]],
-    output: &mut [u64],
+    output: &mut [u32],
 ) {
     let words = key.output_lwe_size().0;
     let level = key.decomposition_level_count().0;
@@ -30,17 +31,18 @@ pub fn keyswitch_batch(
     for (sum, input) in output.chunks_exact_mut(words).zip(inputs) {
         assert_eq!(input.len(), key.input_key_lwe_dimension().0 + 1, "internal: keyswitch input");
         sum.fill(0);
-        sum[words - 1] = input[input.len() - 1];
+        // Half of what is cut off rounds the body; it may wrap around like the torus.
+        sum[words - 1] = (input[input.len() - 1].wrapping_add(1 << 31) >> 32) as u32;
     }
     let block_rows = COEFFICIENTS * level;
-    let mut digits = vec![0u64; block_rows];
+    let mut digits = vec![0u32; block_rows];
     for (block, rows) in key.as_ref().chunks(block_rows * words).enumerate() {
         for (sum, input) in output.chunks_exact_mut(words).zip(inputs) {
             let first = block * COEFFICIENTS;
             let coefficients = &input[first..(first + COEFFICIENTS).min(input.len() - 1)];
             for (digits, &coefficient) in digits.chunks_exact_mut(level).zip(coefficients) {
                 for (digit, term) in digits.iter_mut().zip(decomposer.decompose(coefficient)) {
-                    *digit = term.value().wrapping_neg();
+                    *digit = (term.value() as u32).wrapping_neg();
                 }
             }
             add_rows(sum, rows, &digits[..coefficients.len() * level]);
@@ -49,7 +51,7 @@ pub fn keyswitch_batch(
 }
 
 /// `sum += sum of digit times row`.
-fn add_rows(sum: &mut [u64], rows: &[u64], digits: &[u64]) {
+fn add_rows(sum: &mut [u32], rows: &[u32], digits: &[u32]) {
     let words = sum.len();
     vectorized(
         #[inline(always)]

@@ -1,10 +1,11 @@
 //! Table lookups: keyswitch, modulus switch, blind rotation and extraction of whole tensors.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::control::Control;
 use crate::error::Result;
-use crate::keyswitch::keyswitch_batch;
 use crate::parameters::Parameters;
 use crate::program::Lookup;
 use crate::rotate::{Rotator, Shape};
@@ -29,24 +30,39 @@ pub(crate) fn look_up(
     let mut output = Tensor::zeros(lookup.sources.len(), words, "run")?;
     let layer =
         Layer { lookup, operand, keys, shape: Shape::new(parameters, lookup.extension_log) };
-    let sizes = batch_sizes(lookup.sources.len(), layer.shape, control.threads());
+    let rotations = rotations_of(lookup);
+    let sizes = batch_sizes(rotations.len(), layer.shape, control.threads());
     let mut batches = Vec::with_capacity(sizes.len());
-    let (mut first, mut rest) = (0, output.words_mut());
+    let (mut waiting, mut rest) = (rotations.as_slice(), output.words_mut());
     for size in sizes {
-        let (rows, others) = rest.split_at_mut(size * words);
-        batches.push((first, rows));
-        (first, rest) = (first + size, others);
+        let (batch, later) = waiting.split_at(size);
+        let items: usize = batch.iter().map(ExactSizeIterator::len).sum();
+        let (rows, others) = rest.split_at_mut(items * words);
+        batches.push((batch, rows));
+        (waiting, rest) = (later, others);
     }
     batches.par_iter_mut().with_max_len(1).try_for_each_init(
         Rotator::default,
-        |rotator, batch| {
-            let (first, rows) = batch;
-            layer.run_batch(*first, rows, rotator, control)?;
+        |rotator, (batch, rows)| {
+            layer.run_batch(batch, rows, rotator, control)?;
             control.advance(rows.len() / words);
             Ok(())
         },
     )?;
     Ok(output)
+}
+
+/// Items of each rotation: those that follow each other with one source and one table.
+fn rotations_of(lookup: &Lookup) -> Vec<Range<usize>> {
+    let key = |item: usize| (lookup.sources[item], lookup.table_of[item]);
+    let mut rotations: Vec<Range<usize>> = Vec::with_capacity(lookup.sources.len());
+    for item in 0..lookup.sources.len() {
+        match rotations.last_mut() {
+            Some(last) if key(last.start) == key(item) => last.end = item + 1,
+            _ => rotations.push(item..item + 1),
+        }
+    }
+    rotations
 }
 
 /// Sizes of batches that keep all threads busy to the end: their number is a multiple of the threads
@@ -66,17 +82,17 @@ pub(crate) struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    /// Looks up the items from `first` on, one for each row of `output`.
+    /// Makes the rotations of a batch and writes one row of `output` for each of their items.
     pub(crate) fn run_batch(
         &self,
-        first: usize,
+        batch: &[Range<usize>],
         output: &mut [u64],
         rotator: &mut Rotator,
         control: &Control,
     ) -> Result<()> {
-        let words = self.keys.bootstrap.output_lwe_dimension().to_lwe_size().0;
-        let items = first..first + output.len() / words;
-        let mut sources = self.lookup.sources[items.clone()].to_vec();
+        let lookup = self.lookup;
+        let source_of = |rotation: &Range<usize>| lookup.sources[rotation.start];
+        let mut sources: Vec<u32> = batch.iter().map(source_of).collect();
         sources.dedup();
         let small = self.keyswitch(&sources);
         let small_words = self.keys.keyswitch.output_lwe_size().0;
@@ -86,30 +102,33 @@ impl Layer<'_> {
             .zip(rotations.chunks_exact_mut(small_words - 1))
             .map(|(row, rotations)| Switched::new(row, self.shape.log_modulus(), rotations))
             .collect();
-        rotator.start(self.shape, items.len(), self.keys.fft.as_view());
-        let mut masks = Vec::with_capacity(items.len());
+        rotator.start(self.shape, batch.len(), self.keys);
+        let mut masks = Vec::with_capacity(batch.len());
         let mut source = 0;
-        for (index, item) in items.enumerate() {
-            source += usize::from(self.lookup.sources[item] != sources[source]);
-            let table = self.lookup.table_of[item] as usize;
-            let body = switched[source].body(self.lookup.offsets[table]);
+        for (index, rotation) in batch.iter().enumerate() {
+            source += usize::from(source_of(rotation) != sources[source]);
+            let table = lookup.table_of[rotation.start] as usize;
+            let body = switched[source].body(lookup.offsets[table]);
             rotator.load(self.shape, index, &self.table(table), body);
             masks.push(switched[source].rotations);
         }
         rotator.rotate(self.shape, self.keys, &masks, control)?;
-        for (index, row) in output.chunks_exact_mut(words).enumerate() {
-            rotator.extract(self.shape, index, row);
-            row[words - 1] = row[words - 1].wrapping_add(self.lookup.output_offset);
+        let mut rows = output.chunks_exact_mut(self.keys.ciphertext_words());
+        for (index, rotation) in batch.iter().enumerate() {
+            for (item, row) in rotation.clone().zip(&mut rows) {
+                rotator.extract(self.shape, index, lookup.degrees[item] as usize, row);
+                let offset = lookup.output_offsets[lookup.table_of[item] as usize];
+                let body = row.last_mut().expect("internal: a ciphertext has a body");
+                *body = body.wrapping_add(offset);
+            }
         }
         Ok(())
     }
 
-    fn keyswitch(&self, sources: &[u32]) -> Vec<u64> {
+    pub(crate) fn keyswitch(&self, sources: &[u32]) -> Vec<u64> {
         let inputs: Vec<&[u64]> =
             sources.iter().map(|&source| self.operand.row(source as usize)).collect();
-        let mut small = vec![0; sources.len() * self.keys.keyswitch.output_lwe_size().0];
-        keyswitch_batch(&self.keys.keyswitch, &inputs, &mut small);
-        small
+        self.keys.keyswitch(&inputs)
     }
 
     /// All coefficients of a table.

@@ -4,7 +4,6 @@ use crate::ciphertext::{encrypt_inputs, phase, read_inputs};
 use crate::client_key::ClientKey;
 use crate::control::Control;
 use crate::error::{Error, Result};
-use crate::keyswitch::keyswitch_batch;
 use crate::linear::combine;
 use crate::lookup::look_up;
 use crate::parameters::Parameters;
@@ -136,9 +135,7 @@ impl Sampler<'_> {
 
     fn keyswitched(&self, ciphertexts: &Tensor) -> Vec<u64> {
         let rows: Vec<&[u64]> = ciphertexts.rows().collect();
-        let mut small = vec![0; rows.len() * (self.key.parameters.lwe_dimension + 1)];
-        keyswitch_batch(&self.keys().keyswitch, &rows, &mut small);
-        small
+        self.keys().keyswitch(&rows)
     }
 
     fn keyswitch_errors(&self, ciphertexts: &Tensor) -> Vec<u64> {
@@ -181,8 +178,9 @@ impl Sampler<'_> {
             starts: (0..BOXES).map(|index| (index * size / BOXES) as u32).collect(),
             values: values.clone(),
             offsets: vec![0],
-            output_offset: 0,
+            output_offsets: vec![0],
             table_of: vec![0; count],
+            degrees: vec![0; count],
             sources: indices,
         };
         let output = look_up(&lookup, ciphertexts, parameters, self.keys(), self.control)?;

@@ -14,7 +14,13 @@ const MAX_SMALL_DIMENSION: usize = 4096;
 const MAX_GLWE_DIMENSION: usize = 8;
 const POLYNOMIAL_SIZES: std::ops::RangeInclusive<usize> = 256..=1 << 17;
 /// The crate's decomposer rounds with one bit to spare.
-const MAX_DECOMPOSED_BITS: usize = 62;
+const MAX_BOOTSTRAP_BITS: usize = 62;
+/// A digit passes through a float.
+const MAX_BOOTSTRAP_DIGIT: usize = 50;
+/// The keyswitch key has 32-bit words.
+const MAX_KEYSWITCH_BITS: usize = 32;
+/// Noise in 32-bit words: a standard deviation of at least 4.
+const MIN_KEYSWITCH_STD: f64 = 1.0 / (1 << 30) as f64;
 /// Largest expanded keys.
 const MAX_KEY_BYTES: usize = 1 << 36;
 
@@ -113,8 +119,10 @@ impl Parameters {
             }
         }
         if self.lwe_dimension > 0 {
-            check_decomposition(place, "bootstrap", self.bootstrap)?;
-            check_decomposition(place, "keyswitch", self.keyswitch)?;
+            let (bits, digit) = (MAX_BOOTSTRAP_BITS, MAX_BOOTSTRAP_DIGIT);
+            check_decomposition(place, "bootstrap", self.bootstrap, bits, digit)?;
+            let (bits, digit) = (MAX_KEYSWITCH_BITS, MAX_KEYSWITCH_BITS);
+            check_decomposition(place, "keyswitch", self.keyswitch, bits, digit)?;
             if self.key_bytes() > MAX_KEY_BYTES {
                 return fail("the keys would not fit in memory".into());
             }
@@ -128,12 +136,13 @@ impl Parameters {
     }
 
     fn check_security(&self, place: &'static str) -> Result<()> {
-        let mut pairs = vec![(self.big_dimension(), self.glwe_noise_std)];
+        let minimum = minimal_noise_std(self.big_dimension());
+        let mut pairs = vec![(self.big_dimension(), self.glwe_noise_std, minimum)];
         if self.lwe_dimension > 0 {
-            pairs.push((self.lwe_dimension, self.lwe_noise_std));
+            let minimum = minimal_noise_std(self.lwe_dimension).max(MIN_KEYSWITCH_STD);
+            pairs.push((self.lwe_dimension, self.lwe_noise_std, minimum));
         }
-        for (dimension, std) in pairs {
-            let minimum = minimal_noise_std(dimension);
+        for (dimension, std, minimum) in pairs {
             // A relative 1e-9 forgives the last bits of a power function, not a choice.
             if dimension < MIN_SECURE_DIMENSION || std < minimum * (1.0 - 1e-9) {
                 let text = format!(
@@ -188,28 +197,20 @@ impl Parameters {
         (self.glwe_dimension + 1) * self.polynomial_size
     }
 
-    /// Bodies of the seeded keyswitch key.
-    pub(crate) fn keyswitch_bodies(&self) -> usize {
-        self.big_dimension() * self.keyswitch.level
-    }
-
-    /// Bodies of the seeded bootstrap key.
-    pub(crate) fn bootstrap_bodies(&self) -> usize {
-        self.lwe_dimension * self.bootstrap.level * self.glwe_words()
-    }
-
     /// Bytes of the expanded keys; saturates.
     fn key_bytes(&self) -> usize {
-        let keyswitch = self.keyswitch_bodies().saturating_mul(self.lwe_dimension + 1);
-        let bootstrap = self.bootstrap_bodies().saturating_mul(self.glwe_dimension + 1);
-        keyswitch.saturating_add(bootstrap).saturating_mul(8)
+        let keyswitch = self.big_dimension() * self.keyswitch.level * (self.lwe_dimension + 1);
+        let rows = self.lwe_dimension * self.bootstrap.level * (self.glwe_dimension + 1);
+        let bootstrap = rows.saturating_mul(self.glwe_words());
+        keyswitch.saturating_mul(4).saturating_add(bootstrap.saturating_mul(8))
     }
 
     pub(crate) fn glwe_size(&self) -> GlweSize {
         GlweDimension(self.glwe_dimension).to_glwe_size()
     }
 
-    pub(crate) fn lwe_noise(&self) -> DynamicDistribution<u64> {
+    /// Noise of the keyswitch key, whose words have 32 bits.
+    pub(crate) fn keyswitch_noise(&self) -> DynamicDistribution<u32> {
         DynamicDistribution::new_gaussian_from_std_dev(StandardDev(self.lwe_noise_std))
     }
 
@@ -230,10 +231,15 @@ pub(crate) fn minimal_noise_std(dimension: usize) -> f64 {
     (2f64.powi(-124) + exponent.exp2()).sqrt()
 }
 
-fn check_decomposition(place: &'static str, name: &str, gadget: Decomposition) -> Result<()> {
-    let range = 1..=MAX_DECOMPOSED_BITS;
-    let sane = range.contains(&gadget.base_log) && range.contains(&gadget.level);
-    if sane && gadget.base_log * gadget.level <= MAX_DECOMPOSED_BITS {
+fn check_decomposition(
+    place: &'static str,
+    name: &str,
+    gadget: Decomposition,
+    bits: usize,
+    digit: usize,
+) -> Result<()> {
+    let sane = (1..=digit).contains(&gadget.base_log) && (1..=bits).contains(&gadget.level);
+    if sane && gadget.base_log * gadget.level <= bits {
         return Ok(());
     }
     Err(Error::bytes(

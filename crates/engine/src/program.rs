@@ -54,12 +54,14 @@ pub struct Lookup {
     pub values: Vec<u64>,
     /// Torus constant added to the input, per table.
     pub offsets: Vec<u64>,
-    /// Torus constant added to every result.
-    pub output_offset: u64,
+    /// Torus constant added to every result, per table.
+    pub output_offsets: Vec<u64>,
     /// Element of the operand that each item reads.
     pub sources: Vec<u32>,
     /// Table that each item uses.
     pub table_of: Vec<u32>,
+    /// Coefficients that each item reads further on.
+    pub degrees: Vec<u32>,
 }
 
 /// One step of a program.
@@ -147,11 +149,12 @@ impl Program {
         let size = self.parameters.polynomial_size << lookup.extension_log;
         check_tables(lookup, size)?;
         let items = lookup.sources.len();
-        if items == 0 || lookup.table_of.len() != items {
+        if items == 0 || lookup.table_of.len() != items || lookup.degrees.len() != items {
             return fail("a lookup needs one table for each of its items");
         }
         if lookup.sources.iter().any(|&source| source as usize >= elements)
             || lookup.table_of.iter().any(|&table| table as usize >= lookup.tables)
+            || lookup.degrees.iter().any(|&degree| degree as usize >= size)
         {
             return fail("a lookup's item is out of range");
         }
@@ -203,6 +206,7 @@ fn check_tables(lookup: &Lookup, size: usize) -> Result<()> {
         || entries != Some(lookup.starts.len())
         || entries != Some(lookup.values.len())
         || lookup.offsets.len() != lookup.tables
+        || lookup.output_offsets.len() != lookup.tables
     {
         return fail("a lookup has the wrong number of boxes");
     }

@@ -70,19 +70,19 @@ fn read_linear(body: &mut Reader<'_>) -> Result<Linear> {
 fn read_lookup(body: &mut Reader<'_>) -> Result<Lookup> {
     let (operand, extension_log) = (body.size()?, body.size()?);
     let (boxes, tables, items) = (body.size()?, body.size()?, body.size()?);
-    let output_offset = body.u64()?;
     let entries = counted(&[tables, boxes])?;
     Ok(Lookup {
         operand,
         extension_log,
         boxes,
         tables,
-        output_offset,
         starts: body.u32s(entries)?,
         values: body.u64s(entries)?,
         offsets: body.u64s(tables)?,
+        output_offsets: body.u64s(tables)?,
         sources: body.u32s(items)?,
         table_of: body.u32s(items)?,
+        degrees: body.u32s(items)?,
     })
 }
 
@@ -139,11 +139,12 @@ fn lookup_body(lookup: &Lookup) -> Vec<u8> {
     for size in [*operand, *extension_log, *boxes, *tables, sources.len()] {
         body.put_size(size);
     }
-    body.put_u64(lookup.output_offset);
     lookup.starts.iter().for_each(|&start| body.put_u32(start));
     body.put_u64s(&lookup.values);
     body.put_u64s(&lookup.offsets);
-    lookup.sources.iter().chain(&lookup.table_of).for_each(|&index| body.put_u32(index));
+    body.put_u64s(&lookup.output_offsets);
+    let items = lookup.sources.iter().chain(&lookup.table_of).chain(&lookup.degrees);
+    items.for_each(|&index| body.put_u32(index));
     body
 }
 

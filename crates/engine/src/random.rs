@@ -20,3 +20,15 @@ pub(crate) fn mask_seed(seed: &Seed128) -> CompressionSeed {
 pub(crate) fn secret_generator(seed: &Seed128) -> SecretRandomGenerator<DefaultRandomGenerator> {
     SecretRandomGenerator::new(Seed(u128::from_le_bytes(*seed)))
 }
+
+/// Numbers that only have to look random: keys of timings. Never for anything secret.
+pub(crate) struct Xorshift(pub(crate) u64);
+
+impl Xorshift {
+    pub(crate) fn word(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}

@@ -9,8 +9,9 @@ use tfhe::core_crypto::prelude::*;
 
 use crate::control::Control;
 use crate::error::Result;
+use crate::fft::Transform;
 use crate::parameters::Parameters;
-use crate::product::ExternalProduct;
+use crate::product::{ExternalProduct, TILE};
 use crate::server_key::LookupKeys;
 use crate::simd::vectorized;
 
@@ -52,6 +53,11 @@ impl Shape {
         self.glwe_words() << self.extension_log
     }
 
+    /// Lookups that are rotated together, so that their ciphertexts fill a tile of external products.
+    fn tile_lookups(&self) -> usize {
+        (TILE >> self.extension_log).max(1)
+    }
+
     /// Bytes of one accumulator.
     pub(crate) fn accumulator_bytes(&self) -> usize {
         8 * self.accumulator_words()
@@ -62,19 +68,21 @@ impl Shape {
 #[derive(Default)]
 pub(crate) struct Rotator {
     accumulators: Vec<u64>,
-    /// Rotated minus unrotated parts of one accumulator, rounded for decomposition.
-    differences: Vec<u64>,
+    /// A rotated minus an unrotated polynomial, rounded for decomposition.
+    difference: Vec<u64>,
     product: ExternalProduct,
 }
 
 impl Rotator {
     /// Prepares zeroed accumulators for a batch.
-    pub(crate) fn start(&mut self, shape: Shape, batch: usize, fft: FftView<'_>) {
+    pub(crate) fn start(&mut self, shape: Shape, batch: usize, keys: &LookupKeys) {
         let words = batch * shape.accumulator_words();
         self.accumulators.clear();
         self.accumulators.resize(words, 0);
-        self.differences.resize(shape.accumulator_words(), 0);
-        self.product.resize(shape, fft);
+        self.difference.resize(shape.polynomial_size, 0);
+        let level = keys.bootstrap.decomposition_level_count().0;
+        let ciphertexts = shape.tile_lookups() << shape.extension_log;
+        self.product.resize(shape, level, ciphertexts, &keys.transform);
     }
 
     /// Sets lookup `index` of the batch to its table divided by `X^body`.
@@ -103,97 +111,112 @@ impl Rotator {
         rotations: &[&[u32]],
         control: &Control,
     ) -> Result<()> {
-        let fft = keys.fft.as_view();
         for (bit, ggsw) in keys.bootstrap.as_view().into_ggsw_iter().enumerate() {
             control.check("run")?;
-            for (index, rotations) in rotations.iter().enumerate() {
-                let rotation = rotations[bit] as usize;
-                if rotation != 0 {
-                    self.step(shape, &ggsw, index, rotation, fft);
-                }
+            for (tile, rotations) in rotations.chunks(shape.tile_lookups()).enumerate() {
+                self.step(shape, &ggsw, tile, rotations.iter().map(|of| of[bit]), &keys.transform);
             }
         }
         Ok(())
     }
 
-    /// `accumulator += ggsw * (X^rotation accumulator - accumulator)`. Rotating the whole by `r` moves
-    /// part `j - r` to part `j`, and turns a part by one degree more if it wraps around.
+    /// `accumulator += ggsw * (X^rotation accumulator - accumulator)` for the lookups of a tile.
     fn step(
         &mut self,
         shape: Shape,
         ggsw: &FourierGgswCiphertextView<'_>,
-        index: usize,
-        rotation: usize,
-        fft: FftView<'_>,
+        tile: usize,
+        rotations: impl ExactSizeIterator<Item = u32>,
+        transform: &Transform,
     ) {
-        let factor = 1usize << shape.extension_log;
-        let words = shape.glwe_words();
-        let range = index * shape.accumulator_words()..(index + 1) * shape.accumulator_words();
-        let accumulator = &mut self.accumulators[range];
+        let words = shape.accumulator_words();
+        let first = tile * shape.tile_lookups() * words;
+        let accumulators = &mut self.accumulators[first..first + rotations.len() * words];
         let decomposer = SignedDecomposer::<u64>::new(
             ggsw.decomposition_base_log(),
             ggsw.decomposition_level_count(),
         );
-        for (part, difference) in self.differences.chunks_exact_mut(words).enumerate() {
-            let source = (factor + part - rotation % factor) % factor;
-            rotate_subtract_and_round(
-                &decomposer,
-                difference,
-                &accumulator[source * words..(source + 1) * words],
-                &accumulator[part * words..(part + 1) * words],
-                (factor + rotation - 1 - part) / factor,
-                shape.polynomial_size,
-            );
+        let base_log = ggsw.decomposition_base_log().0;
+        for (lookup, (accumulator, rotation)) in
+            accumulators.chunks_exact(words).zip(rotations).enumerate()
+        {
+            for part in 0..1 << shape.extension_log {
+                let turn = Turn::new(shape, part, rotation as usize);
+                for polynomial in 0..shape.polynomials {
+                    turn.subtract(&decomposer, &mut self.difference, accumulator, polynomial);
+                    let ciphertext = (lookup << shape.extension_log) + part;
+                    let difference = &mut self.difference;
+                    self.product.set(ciphertext, polynomial, difference, base_log, transform);
+                }
+            }
         }
-        let differences = self.differences.chunks_exact_mut(words);
-        for (sum, difference) in accumulator.chunks_exact_mut(words).zip(differences) {
-            self.product.add_assign(sum, ggsw, difference, fft);
-        }
+        self.product.add_to(accumulators, ggsw, transform);
     }
 
-    /// Writes the constant coefficient of lookup `index` as a ciphertext under the big key.
-    pub(crate) fn extract(&self, shape: Shape, index: usize, output: &mut [u64]) {
-        let start = index * shape.accumulator_words();
+    /// Writes coefficient `degree` of lookup `index` as a ciphertext under the big key.
+    pub(crate) fn extract(&self, shape: Shape, index: usize, degree: usize, output: &mut [u64]) {
+        let factor = 1 << shape.extension_log;
+        let start = index * shape.accumulator_words() + degree % factor * shape.glwe_words();
         let ciphertext = GlweCiphertext::from_container(
             &self.accumulators[start..start + shape.glwe_words()],
             PolynomialSize(shape.polynomial_size),
             CiphertextModulus::new_native(),
         );
         let mut output = LweCiphertext::from_container(output, CiphertextModulus::new_native());
-        extract_lwe_sample_from_glwe_ciphertext(&ciphertext, &mut output, MonomialDegree(0));
+        let degree = MonomialDegree(degree / factor);
+        extract_lwe_sample_from_glwe_ciphertext(&ciphertext, &mut output, degree);
     }
 }
 
-/// `output = X^degree source - subtrahend` for each polynomial, modulo `X^N + 1`, rounded to what the
-/// decomposition can represent: everything before the external product in one pass.
-fn rotate_subtract_and_round(
-    decomposer: &SignedDecomposer<u64>,
-    output: &mut [u64],
-    source: &[u64],
-    subtrahend: &[u64],
+/// How one part of an accumulator is rotated.
+struct Turn {
+    shape: Shape,
+    part: usize,
+    /// Part that moves here.
+    source: usize,
+    /// Degrees that it is turned by.
     degree: usize,
-    polynomial_size: usize,
-) {
-    let (turns, shift) = (degree / polynomial_size, degree % polynomial_size);
-    // The coefficients that wrap around change sign, and all do after an odd number of turns.
-    let wrapped_keep_sign = !turns.is_multiple_of(2);
-    vectorized(
-        #[inline(always)]
-        || {
-            let polynomials = output
-                .chunks_exact_mut(polynomial_size)
-                .zip(source.chunks_exact(polynomial_size))
-                .zip(subtrahend.chunks_exact(polynomial_size));
-            for ((output, source), subtrahend) in polynomials {
+}
+
+impl Turn {
+    /// Rotating the whole by `r` moves part `j - r` to part `j`, and turns a part by one degree more if
+    /// it wraps around.
+    fn new(shape: Shape, part: usize, rotation: usize) -> Self {
+        let factor = 1usize << shape.extension_log;
+        let source = (factor + part - rotation % factor) % factor;
+        Self { shape, part, source, degree: (factor + rotation - 1 - part) / factor }
+    }
+
+    /// `output = X^degree source - part` of one polynomial, modulo `X^N + 1`, rounded to what the
+    /// decomposition can represent: everything before the external product in one pass.
+    fn subtract(
+        &self,
+        decomposer: &SignedDecomposer<u64>,
+        output: &mut [u64],
+        accumulator: &[u64],
+        polynomial: usize,
+    ) {
+        let size = self.shape.polynomial_size;
+        let polynomial_of = |part: usize| {
+            let first = part * self.shape.glwe_words() + polynomial * size;
+            &accumulator[first..first + size]
+        };
+        let (source, subtrahend) = (polynomial_of(self.source), polynomial_of(self.part));
+        let (turns, shift) = (self.degree / size, self.degree % size);
+        // The coefficients that wrap around change sign, and all do after an odd number of turns.
+        let wrapped_keep_sign = !turns.is_multiple_of(2);
+        vectorized(
+            #[inline(always)]
+            || {
                 let (low_output, high_output) = output.split_at_mut(shift);
                 let (low_subtrahend, high_subtrahend) = subtrahend.split_at(shift);
-                let (low_source, high_source) = source.split_at(polynomial_size - shift);
+                let (low_source, high_source) = source.split_at(size - shift);
                 let (low, high) = (wrapped_keep_sign, !wrapped_keep_sign);
                 subtract_and_round(decomposer, low_output, high_source, low_subtrahend, low);
                 subtract_and_round(decomposer, high_output, low_source, high_subtrahend, high);
-            }
-        },
-    );
+            },
+        );
+    }
 }
 
 /// `output = ±source - subtrahend`, rounded.

@@ -17,27 +17,46 @@ pub(crate) fn vectorized<T>(work: impl FnOnce() -> T) -> T {
     pulp::Arch::new().dispatch(Once(work))
 }
 
+/// Words that wrap around.
+pub(crate) trait Word: Copy {
+    fn add(self, other: Self) -> Self;
+    fn multiply(self, other: Self) -> Self;
+}
+
+macro_rules! wrapping_word {
+    ($word:ty) => {
+        impl Word for $word {
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
+            #[inline(always)]
+            fn multiply(self, other: Self) -> Self {
+                self.wrapping_mul(other)
+            }
+        }
+    };
+}
+wrapping_word!(u32);
+wrapping_word!(u64);
+
 /// `sum += f0 r0 + f1 r1 + f2 r2 + f3 r3`, wrapping: four rows for each pass over the sum.
 #[inline(always)]
-pub(crate) fn add_four_scaled(sum: &mut [u64], rows: [&[u64]; 4], factors: [u64; 4]) {
+pub(crate) fn add_four_scaled<W: Word>(sum: &mut [W], rows: [&[W]; 4], factors: [W; 4]) {
     let length = sum.len();
     let [r0, r1, r2, r3] = rows.map(|row| &row[..length]);
+    let [f0, f1, f2, f3] = factors;
     for index in 0..length {
-        let terms = [
-            factors[0].wrapping_mul(r0[index]),
-            factors[1].wrapping_mul(r1[index]),
-            factors[2].wrapping_mul(r2[index]),
-            factors[3].wrapping_mul(r3[index]),
-        ];
-        let [t0, t1, t2, t3] = terms;
-        sum[index] = sum[index].wrapping_add(t0.wrapping_add(t1).wrapping_add(t2.wrapping_add(t3)));
+        let low = f0.multiply(r0[index]).add(f1.multiply(r1[index]));
+        let high = f2.multiply(r2[index]).add(f3.multiply(r3[index]));
+        sum[index] = sum[index].add(low.add(high));
     }
 }
 
 /// `sum += factor row`, wrapping.
 #[inline(always)]
-pub(crate) fn add_scaled(sum: &mut [u64], row: &[u64], factor: u64) {
+pub(crate) fn add_scaled<W: Word>(sum: &mut [W], row: &[W], factor: W) {
     for (sum, word) in sum.iter_mut().zip(row) {
-        *sum = sum.wrapping_add(factor.wrapping_mul(*word));
+        *sum = sum.add(factor.multiply(*word));
     }
 }

@@ -17,7 +17,7 @@ fn check(parties: &Parties, lookup: Lookup, phases: &[u64]) {
     assert_eq!(results.len(), lookup.sources.len());
     for (item, &result) in results.iter().enumerate() {
         let phase = phases[lookup.sources[item] as usize];
-        let wanted = expected(&lookup, lookup.table_of[item] as usize, size, phase);
+        let wanted = expected(&lookup, item, size, phase);
         assert!(
             distance(result, wanted) < TOLERANCE,
             "extension 2^{}, item {item}, phase {phase:x}: got {result:x}, expected {wanted:x}",
@@ -86,12 +86,37 @@ fn items_choose_their_source_table_and_offset() {
             .collect(),
         values: (0..boxes * tables).map(|_| draws.word() >> 1).collect(),
         offsets: vec![0, 1 << 62, 3 << 61],
-        output_offset: 1 << 57,
+        output_offsets: vec![1 << 57, 0, 5 << 56],
         sources,
         table_of: (0..items).map(|_| draws.below(tables) as u32).collect(),
+        degrees: vec![0; items],
     };
     let phases: Vec<u64> = (0..40).map(|_| (draws.word() >> 54 << 54) | (1 << 53)).collect();
     check(&parties, lookup, &phases);
+}
+
+/// Thresholds of one value from one rotation: a table of one sign, read at several degrees.
+#[test]
+fn items_of_one_source_and_table_share_a_rotation() {
+    let parties = Parties::new(quiet_parameters(1, 1, 256), [8; 16]);
+    let mut draws = Draws(4);
+    for extension_log in [0, 2] {
+        let size = 256usize << extension_log;
+        let (items, tables) = (150, 2);
+        let mut lookup = one_table(extension_log, vec![0, 90], vec![1 << 60, 3 << 59], items);
+        lookup.tables = tables;
+        lookup.starts.extend([0, 20]);
+        lookup.values.extend([5 << 58, 1 << 57]);
+        lookup.offsets.push(1 << 61);
+        lookup.output_offsets.push(3 << 60);
+        lookup.sources = (0..items).map(|item| (item / 40) as u32).collect();
+        lookup.table_of = (0..items).map(|item| u32::from(item / 40 == 1)).collect();
+        lookup.degrees = (0..items).map(|_| draws.below(size) as u32).collect();
+        let width = 63 - size.ilog2();
+        let middle = 1 << (width - 1);
+        let phases: Vec<u64> = (0..4).map(|_| (draws.word() >> width << width) | middle).collect();
+        check(&parties, lookup, &phases);
+    }
 }
 
 #[test]
@@ -102,7 +127,7 @@ fn a_lookup_reads_the_result_of_a_lookup() {
     let starts = |size: u32| (0..4).map(|b| b * size / 4).collect::<Vec<u32>>();
     let mut first = one_table(0, starts(512), eighths(1), 4);
     let mut second = one_table(2, starts(2048), eighths(1), 4);
-    first.output_offset = 1 << 60;
+    first.output_offsets = vec![1 << 60];
     second.operand = 1;
     let steps = [Instruction::Lookup(first), Instruction::Lookup(second)];
     let compiled = program(&parameters, &[4], &steps, &[2, 0, 2]);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use napi::Result;
-use napi::bindgen_prelude::{AsyncTask, BigUint64Array, Uint8Array};
+use napi::bindgen_prelude::{AsyncTask, BigUint64Array, Float64Array, Uint8Array};
 use napi_derive::napi;
 use sotto_engine as engine;
 
@@ -35,6 +35,12 @@ impl Control {
     #[napi]
     pub fn total(&self) -> f64 {
         self.inner.total() as f64
+    }
+
+    /// Nanoseconds of each instruction that a run has finished.
+    #[napi]
+    pub fn instruction_nanoseconds(&self) -> Float64Array {
+        self.inner.instruction_nanoseconds().into()
     }
 
     /// Makes the call fail soon.

@@ -107,6 +107,20 @@ pub fn time_raw_lookup(
     .map(Float64Array::from)
 }
 
+/// Nanoseconds of a lookup's keyswitch and of its rotation, in a batch, on one thread.
+#[napi]
+pub fn time_lookups(
+    parameters: Uint8Array,
+    extension_log: u32,
+    batch: u32,
+) -> Result<Float64Array> {
+    guard(|| {
+        let parameters = parse_parameters(&parameters)?;
+        engine::time_lookups(parameters, extension_log as usize, batch as usize)
+    })
+    .map(|times| Float64Array::from(times.to_vec()))
+}
+
 /// Noise samples after one stage.
 #[napi]
 pub fn measure_noise(

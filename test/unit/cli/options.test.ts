@@ -29,6 +29,7 @@ async function called(line: string, ...more: string[]): Promise<readonly [string
     run: record("run"),
     decrypt: record("decrypt"),
     bench: record("bench"),
+    calibrate: record("calibrate"),
   };
   await runCommandLine([...line.split(" "), ...more], verbs, signal);
   return call;
@@ -155,7 +156,15 @@ describe("command lines", () => {
     ["encrypt c --keys k --input x.npy --row 7 -o e", { keys: "k", input: ["x.npy"], row: 7 }],
     ["run s e --keys k -o r", { server: "s", inputs: "e", keys: "k", output: "r" }],
     ["decrypt c r --keys k --json -", { client: "c", outputs: "r", json: "-" }],
-    ["bench m.onnx --calibration a.npy --input b.npy --limit 5", { limit: 5, input: ["b.npy"] }],
+    [
+      "bench m.onnx --calibration a.npy --input b.npy --limit 5 --report r.html",
+      { limit: 5, input: ["b.npy"], report: "r.html" },
+    ],
+    [
+      "compile m.onnx --calibration a.npy -o d --cost-model machine",
+      { compiler: { costModel: "machine" } },
+    ],
+    ["calibrate --json -", { json: "-" }],
   ])("%s", async (line, expected) => {
     const [verb, options] = await called(line);
     expect(verb).toBe(line.split(" ")[0]);
@@ -174,6 +183,7 @@ describe("command lines", () => {
       "--global-p-error",
     ],
     ["inspect a b", "command line"],
+    ["compile m.onnx --calibration a.npy -o d --cost-model z80", "--cost-model"],
   ])("%j is BAD_ARGUMENT", async (line, where) => {
     const error: unknown = await called(line).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(SottoError);
@@ -192,6 +202,7 @@ describe("command lines", () => {
       run: idle,
       decrypt: idle,
       bench: idle,
+      calibrate: idle,
     };
     const program = buildProgram(verbs, signal);
     expect(program.commands.map((command) => command.name())).toEqual([
@@ -199,6 +210,7 @@ describe("command lines", () => {
       "predict",
       "compile",
       "bench",
+      "calibrate",
       "keygen",
       "encrypt",
       "run",

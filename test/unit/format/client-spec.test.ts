@@ -99,12 +99,13 @@ describe("a program", () => {
         const { operand, extensionLog, boxes, tables, sources } = instruction;
         expect(opcode).toBe(2);
         expect(list(5, u32)).toEqual([operand, extensionLog, boxes, tables, sources.length]);
-        expect(u64()).toBe(instruction.outputOffset);
         expect(list(boxes * tables, u32)).toEqual([...instruction.starts]);
         expect(list(boxes * tables, u64)).toEqual([...instruction.values]);
         expect(list(tables, u64)).toEqual([...instruction.offsets]);
+        expect(list(tables, u64)).toEqual([...instruction.outputOffsets]);
         expect(list(sources.length, u32)).toEqual([...sources]);
         expect(list(sources.length, u32)).toEqual([...instruction.tableOf]);
+        expect(list(sources.length, u32)).toEqual([...instruction.degrees]);
       }
       expect(at).toBe(end);
     }

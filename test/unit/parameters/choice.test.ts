@@ -9,6 +9,7 @@ import {
   type NoiseConstraint,
   type ParameterChoice,
 } from "../../../src/parameters/search.ts";
+import { OPERATIONS } from "../../support/cost-model.ts";
 
 const CONSTRAINTS: readonly NoiseConstraint[] = [
   {
@@ -31,7 +32,7 @@ const CONSTRAINTS: readonly NoiseConstraint[] = [
   },
 ];
 
-const CHOICE = chooseParameters(CONSTRAINTS);
+const CHOICE = chooseParameters(CONSTRAINTS, {}, { costModel: OPERATIONS });
 
 describe("verify", () => {
   test("accepts what the search returns", () => {
@@ -53,6 +54,7 @@ describe("verify", () => {
     ["less noise", { noiseStd: CHOICE.noiseStd.map((x) => x / 2) }],
     ["more security", { securityBits: 131 }],
     ["smaller keys", { evaluationKeyBytes: 1000 }],
+    ["less time", { predictedNanoseconds: CHOICE.predictedNanoseconds / 2 }],
   ])("refuses %s", (_, change) => {
     expect(() => verify({ ...CHOICE, ...change }, CONSTRAINTS)).toThrow(/^internal: parameters/u);
   });
@@ -72,16 +74,16 @@ test("a choice prints as one fact a line", () => {
     extensions     1
     failure        2^-40.0 per item at most, 2^-34.0 per inference
     security       128.0 bits
-    predicted      2096.1 ms on one core
+    lookups        10609.5 ms on one core (operations of the concrete-optimizer)
     evaluation key 55.4 MB"
   `);
-  const plain = chooseParameters([]);
+  const plain = chooseParameters([], {}, { costModel: OPERATIONS });
   expect(print(plain)).toMatchInlineSnapshot(`
     "big key        k 1, N 512, noise 2^-10.5
     small key      none, no lookups
     failure        0 per item at most, 0 per inference
     security       128.0 bits
-    predicted      0.0 ms on one core
+    lookups        0.0 ms on one core (operations of the concrete-optimizer)
     evaluation key 0.0 MB"
   `);
 });

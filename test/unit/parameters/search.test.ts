@@ -5,13 +5,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SottoError } from "../../../src/errors.ts";
-import { effectiveMargin, verify } from "../../../src/parameters/choice.ts";
+import { effectiveMargin, layerOf, verify } from "../../../src/parameters/choice.ts";
+import { COST_MODELS } from "../../../src/parameters/cost-models.ts";
 import {
-  COST_MODELS,
   type CostModel,
   evaluationKeyBytes,
-  keyswitchCost,
-  lookupCost,
+  lookupLayerCost,
 } from "../../../src/parameters/cost.ts";
 import { kappa } from "../../../src/parameters/failure.ts";
 import {
@@ -29,16 +28,8 @@ import {
 } from "../../../src/parameters/search.ts";
 import { minimalNoiseStd, minimalNoiseVariance } from "../../../src/parameters/security.ts";
 import { DEFAULT_SPACE, type SearchSpace } from "../../../src/parameters/space.ts";
+import { OPERATIONS } from "../../support/cost-model.ts";
 import { REFERENCE_OPTIMA } from "./reference-optima.ts";
-
-const OPERATIONS: CostModel = {
-  name: "operations of the concrete-optimizer",
-  transform: 1,
-  multiply: 1,
-  keyswitch: 2,
-  stream: 0,
-  batch: 1,
-};
 
 function lookup(bits: number, norm2: number, change: Partial<NoiseConstraint> = {}) {
   const margin = 2 ** -(bits + 2);
@@ -144,7 +135,7 @@ function bruteForce(constraints: readonly NoiseConstraint[], log2P: number, mode
               });
               if (extension === undefined) cost = Infinity;
               else if (!isOutput) {
-                cost += c.count * (lookupCost(p, extension, model) + keyswitchCost(p, model));
+                cost += lookupLayerCost(p, { ...layerOf(c), extension }, model);
               }
             }
             least = Math.min(least, cost);
@@ -156,15 +147,17 @@ function bruteForce(constraints: readonly NoiseConstraint[], log2P: number, mode
   return least;
 }
 
-const anyConstraint: fc.Arbitrary<NoiseConstraint> = fc.record({
-  kind: fc.constantFrom("lookup" as const, "lookup" as const, "output" as const),
-  name: fc.constant("item"),
-  count: fc.integer({ min: 1, max: 500 }),
-  inputNorm: fc.constantFrom(0, 1, 1000),
-  lookupNorm: fc.double({ min: 0, max: 16, noNaN: true }).map((log2) => 2 ** log2),
-  margin: fc.double({ min: 3, max: 8, noNaN: true }).map((log2) => 2 ** -log2),
-  misalignment: fc.constantFrom(0, 0.5),
-});
+const anyConstraint: fc.Arbitrary<NoiseConstraint> = fc
+  .record({
+    kind: fc.constantFrom("lookup" as const, "lookup" as const, "output" as const),
+    name: fc.constant("item"),
+    count: fc.integer({ min: 1, max: 500 }),
+    inputNorm: fc.constantFrom(0, 1, 1000),
+    lookupNorm: fc.double({ min: 0, max: 16, noNaN: true }).map((log2) => 2 ** log2),
+    margin: fc.double({ min: 3, max: 8, noNaN: true }).map((log2) => 2 ** -log2),
+    misalignment: fc.constantFrom(0, 0.5),
+  })
+  .chain((c) => fc.integer({ min: 1, max: c.count }).map((sources) => ({ ...c, sources })));
 
 const anyLog2P = fc.constantFrom(-14, -40, -64, -128);
 
@@ -233,8 +226,8 @@ describe("properties of the search", () => {
   });
 
   test("equal lookups count as one lookup with the sum of their counts", () => {
-    const apart = choose([lookup(5, 50, { count: 3 }), lookup(5, 50, { count: 4 })]);
-    const merged = choose([lookup(5, 50, { count: 7 })]);
+    const apart = choose([lookup(5, 50, { count: 32 }), lookup(5, 50, { count: 48 })]);
+    const merged = choose([lookup(5, 50, { count: 80 })]);
     expect(apart.parameters).toEqual(merged.parameters);
     expect(apart.extensions).toEqual([merged.extensions[0], merged.extensions[0]]);
     expect(apart.predictedNanoseconds).toBeCloseTo(merged.predictedNanoseconds, 0);

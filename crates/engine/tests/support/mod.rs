@@ -16,7 +16,7 @@ pub fn quiet_parameters(lwe_dimension: usize, glwe_dimension: usize, size: usize
         glwe_dimension,
         polynomial_size: size,
         bootstrap: gadget(15, 3),
-        keyswitch: gadget(12, 4),
+        keyswitch: gadget(10, 3),
         lwe_noise_std: 2f64.powi(-55),
         glwe_noise_std: 2f64.powi(-55),
     };
@@ -76,23 +76,27 @@ pub fn one_table(extension_log: usize, starts: Vec<u32>, values: Vec<u64>, items
         starts,
         values,
         offsets: vec![0],
-        output_offset: 0,
+        output_offsets: vec![0],
         sources: (0..items as u32).collect(),
         table_of: vec![0; items],
+        degrees: vec![0; items],
     }
 }
 
-/// What the instruction means: the value of the box that coefficient `floor(phase 2 N 2^e)` is in,
+/// What item `item` means: the value of the box that coefficient `floor(phase 2 N 2^e) + degree` is in,
 /// negated for the upper half of the torus.
-pub fn expected(lookup: &Lookup, table: usize, size: usize, phase: u64) -> u64 {
+pub fn expected(lookup: &Lookup, item: usize, size: usize, phase: u64) -> u64 {
+    let table = lookup.table_of[item] as usize;
     let starts = &lookup.starts[table * lookup.boxes..][..lookup.boxes];
     let values = &lookup.values[table * lookup.boxes..][..lookup.boxes];
     let phase = phase.wrapping_add(lookup.offsets[table]);
-    let coefficient = ((u128::from(phase) * 2 * size as u128) >> 64) as usize;
+    let turned =
+        ((u128::from(phase) * 2 * size as u128) >> 64) as usize + lookup.degrees[item] as usize;
+    let coefficient = turned % (2 * size);
     let in_half = (coefficient % size) as u32;
     let chosen = values[starts.partition_point(|&start| start <= in_half) - 1];
     let value = if coefficient < size { chosen } else { chosen.wrapping_neg() };
-    value.wrapping_add(lookup.output_offset)
+    value.wrapping_add(lookup.output_offsets[table])
 }
 
 /// Distance on the torus, as a fraction.
