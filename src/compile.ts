@@ -87,7 +87,8 @@ export async function compileOnnxModel(
 ): Promise<CompiledModule> {
   const bytes = await readModel(model);
   if (typeof options.onnxFile === "string" && formatOf(bytes) !== "onnx") {
-    const message = "the model is no ONNX file that could be copied; leave onnxFile out";
+    const kind = isTorchArchive(bytes) ? "PyTorch program" : "booster";
+    const message = `a ${kind} has no ONNX file to copy; leave onnxFile out`;
     throw new SottoError("BAD_ARGUMENT", "onnxFile", message);
   }
   const module = await buildQuantizedModule(bytes, calibration, options);

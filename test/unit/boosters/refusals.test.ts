@@ -48,12 +48,11 @@ describe("XGBoost's JSON", () => {
 
 describe("UBJSON", () => {
   test("has every kind of value", () => {
-    const bytes = [
-      ...[..."{i"].map((c) => c.charCodeAt(0)),
-      ...[1, 0x61, 0x5b, 0x5a, 0x54, 0x46, 0x69, 0xff, 0x55, 0xff, 0x49, 0x01, 0x00], // a: [null, true, false, -1, 255, 256
-      ...[0x6c, 0, 1, 0, 0, 0x43, 0x78, 0x5d], // 65536, "x"]
-      ...[0x69, 1, 0x62, 0x7b, 0x24, 0x55, 0x23, 0x69, 1, 0x69, 1, 0x63, 7, 0x7d], // b: {c: 7} }
-    ];
+    // {a: [null, true, false, -1, 255, 256, 65536, "x"], b: {c: 7}}, the last object of bytes and with its length
+    const hex =
+      "7b 6901 61 5b 5a 54 46 69ff 55ff 490100 6c00010000 4378 5d 6901 62 7b24552369 01 6901 63 07 7d";
+    const digits = hex.replaceAll(" ", "").match(/../g) ?? [];
+    const bytes = digits.map((digit) => Number.parseInt(digit, 16));
     const value = { a: [null, true, false, -1, 255, 256, 65536, "x"], b: { c: 7 } };
     expect(parseUbjson(Uint8Array.from(bytes))).toEqual(value);
   });
