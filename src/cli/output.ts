@@ -64,10 +64,11 @@ export function costJson(
   if (statistics === null) return { circuit, crypto: null };
   const { pError, failureProbability, securityBits, evaluationKeyBytes, inputBytes, outputBytes } =
     statistics;
-  const { parameters } = statistics;
+  const { parameters, predictedMs } = statistics;
   return {
     circuit,
     crypto: {
+      predictedMs,
       pError,
       failureProbability,
       securityBits,

@@ -101,6 +101,7 @@ describe("predict in the clear", () => {
     });
     const bytes = expect.any(Number) as number;
     expect(got.crypto).toEqual({
+      predictedMs: bytes,
       pError: 2 ** -50,
       failureProbability: bytes,
       securityBits: bytes,
