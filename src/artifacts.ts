@@ -10,7 +10,9 @@ import type { CompiledModule } from "./execute/module.ts";
 import { print as printProgram } from "./lower/print.ts";
 import type { CompileOptions } from "./options.ts";
 import { print as printChoice } from "./parameters/choice.ts";
+import { renderFront } from "./report/front.ts";
 import { renderReport } from "./report/report.ts";
+import type { TuningResult } from "./tune/front.ts";
 
 /** Bytes of a model given as bytes or as a path. Throws FILE_NOT_FOUND. */
 export async function readModel(model: Uint8Array | string): Promise<Uint8Array> {
@@ -28,6 +30,7 @@ export async function writeArtifacts(
   compiled: CompiledModule,
   model: Uint8Array | string,
   { verbose = false, showProgram = false, artifacts = null, onnxFile = null }: CompileOptions,
+  tuning: TuningResult | null = null,
 ): Promise<void> {
   const { circuit, program, choice } = compiled.circuit.parts;
   if (verbose) process.stderr.write(`${printCircuit(circuit)}\n${printChoice(choice)}\n`);
@@ -43,7 +46,7 @@ export async function writeArtifacts(
   const files: Readonly<Record<string, string | Uint8Array>> = {
     "server.sotto": compiled.serverBytes,
     "client.sotto": compiled.clientBytes,
-    "report.html": renderReport(compiled),
+    "report.html": renderReport(compiled, { sections: tuning ? [renderFront(tuning)] : [] }),
     "circuit.txt": `${printCircuit(circuit)}\n`,
     "program.txt": `${printProgram(program)}\n`,
     "parameters.txt": `${printChoice(choice)}\n`,

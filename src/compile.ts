@@ -5,17 +5,28 @@
 import { createHash } from "node:crypto";
 import { type TensorOrList, tensorsOf } from "./tensor/list.ts";
 import { verify as verifyCircuit } from "./circuit/verify.ts";
+import { isAuto, opennessOf, requireFixed, settle } from "./auto.ts";
+import { requireLookups, requireMilliseconds } from "./parameters/budgets.ts";
 import { costModelInSteps } from "./calibration/machine.ts";
 import { SottoError } from "./errors.ts";
 import { CompiledModule } from "./execute/module.ts";
+import { circuitStatistics } from "./execute/statistics.ts";
 import { formatOf, importGraph, isTorchArchive } from "./import.ts";
 import type { ClientSpec } from "./format/client-spec.ts";
 import { encodeProgram } from "./format/program.ts";
 import { lowerInSteps } from "./lower/lower.ts";
 import { clientPorts } from "./format/ports.ts";
 import { verify as verifyProgram } from "./lower/verify.ts";
+import type { Graph } from "./onnx/graph.ts";
 import { importOnnx } from "./onnx/import.ts";
-import { type CompileOptions, checkEncryption, checkOptions, searchTarget } from "./options.ts";
+import {
+  type CompileOptions,
+  type FixedOptions,
+  checkEncryption,
+  checkOptions,
+  searchLimits,
+  searchTarget,
+} from "./options.ts";
 import { constraintsInSteps } from "./parameters/constraints.ts";
 import { verify as verifyChoice } from "./parameters/choice.ts";
 import { planEncodings } from "./parameters/encoding-plan.ts";
@@ -28,6 +39,11 @@ import { type QuantizedModule } from "./quantization/module.ts";
 import { verify as verifyModule } from "./quantization/verify.ts";
 import { type Steps, finish, finishAsync } from "./steps.ts";
 import { readModel, writeArtifacts } from "./artifacts.ts";
+import type { Tensor } from "./tensor/tensor.ts";
+import type { TuningResult } from "./tune/front.ts";
+import { completeTuning } from "./tune/options.ts";
+import { spaceOf } from "./tune/space.ts";
+import { requireChosen, tuneInSteps } from "./tune/tune.ts";
 
 /** Quantizes an ONNX model or a PyTorch program with calibration rows, one tensor per input; nothing is encrypted yet. */
 export async function buildQuantizedModule(
@@ -36,23 +52,82 @@ export async function buildQuantizedModule(
   options: CompileOptions = {},
 ): Promise<QuantizedModule> {
   checkOptions(options);
-  return finishAsync(quantizeInSteps(await readModel(model), calibration, options), options);
+  const steps = fromModelInSteps(await readModel(model), calibration, options);
+  return (await finishAsync(steps, options)).module;
 }
 
-function* quantizeInSteps(
+/**
+ * Searches for settings of an ONNX model or a PyTorch program: bits, rounding, choices of quantization and failure
+ * probability, whatever `options` leave out or have as "auto" (`nBits` is "auto" unless given). Returns the front of
+ * accuracy against predicted time and the point to take, whose `options` go to `compileOnnxModel` with the others.
+ * Throws what `compileOnnxModel` throws.
+ */
+export async function tuneOnnxModel(
+  model: Uint8Array | string,
+  calibration: TensorOrList,
+  options: CompileOptions = {},
+): Promise<TuningResult> {
+  checkOptions(options);
+  const bytes = await readModel(model);
+  const open = isAuto(options) ? options : { ...options, nBits: "auto" as const };
+  const rows = tensorsOf(calibration, "calibration");
+  return finishAsync(searchInSteps(importGraph(bytes), rows, open), options);
+}
+
+/** A quantized module, with the options that a search may have completed. */
+interface Quantized {
+  readonly module: QuantizedModule;
+  readonly options: FixedOptions;
+  readonly tuning: TuningResult | null;
+}
+
+function* fromModelInSteps(
   model: Uint8Array,
   calibration: TensorOrList,
   options: CompileOptions,
-): Steps<QuantizedModule> {
+): Steps<Quantized> {
   yield { stage: "import", done: 0, total: 1 };
   const graph = importGraph(model);
+  const rows = tensorsOf(calibration, "calibration");
+  const tuning = isAuto(options) ? yield* searchInSteps(graph, rows, options) : null;
+  const fixed = tuning ? settle(options, requireChosen(tuning).options) : requireFixed(options);
+  return { module: yield* quantizeInSteps(graph, rows, fixed), options: fixed, tuning };
+}
+
+function* searchInSteps(
+  graph: Graph,
+  calibration: readonly Tensor[],
+  options: CompileOptions,
+): Steps<TuningResult> {
+  const { maxMilliseconds: _, maxLookups: __, ...unlimited } = options;
+  const tuning = completeTuning(options.tuning);
+  const result = yield* tuneInSteps({
+    graph,
+    calibration,
+    tuning,
+    space: spaceOf(opennessOf(options, graph)),
+    budgets: options,
+    pipeline: {
+      quantize: (rows, found) => quantizeInSteps(graph, rows, settle(options, found)),
+      compile: (module, found) => compileInSteps(module, settle(unlimited, found)),
+    },
+  });
+  tuning.onResult?.(result);
+  return result;
+}
+
+function* quantizeInSteps(
+  graph: Graph,
+  calibration: readonly Tensor[],
+  options: FixedOptions,
+): Steps<QuantizedModule> {
   const { nBits = 8, roundingThresholdBits = null, importQat = false } = options;
   const { quantization, reduceSumCopy = false } = options;
   const common = { roundingThresholdBits, reduceSumCopy };
   const quantizer = importQat
     ? new PostTrainingQATImporter(nBits, graph, common)
     : new PostTrainingAffineQuantization(nBits, graph, { ...quantization, ...common });
-  const module = yield* quantizer.quantizeInSteps(tensorsOf(calibration, "calibration"));
+  const module = yield* quantizer.quantizeInSteps(calibration);
   verifyModule(module);
   return module;
 }
@@ -91,9 +166,10 @@ export async function compileOnnxModel(
     const message = `a ${kind} has no ONNX file to copy; leave onnxFile out`;
     throw new SottoError("BAD_ARGUMENT", "onnxFile", message);
   }
-  const module = await buildQuantizedModule(bytes, calibration, options);
-  const compiled = await compileModuleAsync(module, options);
-  await writeArtifacts(compiled, model, options);
+  checkOptions(options);
+  const quantized = await finishAsync(fromModelInSteps(bytes, calibration, options), options);
+  const compiled = await compileModuleAsync(quantized.module, quantized.options);
+  await writeArtifacts(compiled, model, options, quantized.tuning);
   return compiled;
 }
 
@@ -151,14 +227,18 @@ export function compileModuleAsync(
 
 function* compileInSteps(module: QuantizedModule, options: CompileOptions): Steps<CompiledModule> {
   checkOptions(options);
+  const { bounds = "calibrated", interiorNoise = null } = requireFixed(options);
   checkEncryption(options.inputsEncryptionStatus, module.inputs.length);
-  const { bounds = "calibrated", interiorNoise = null } = options;
   const circuit = yield* module.circuitInSteps(bounds, interiorNoise);
   verifyCircuit(circuit, "bounded");
+  requireLookups(circuitStatistics(circuit).tableLookups, options);
   const plan = planEncodings(circuit, bounds, interiorNoise);
   const constraints = yield* constraintsInSteps(circuit, plan);
   const costModel = yield* costModelInSteps(options.costModel);
-  const choice = chooseParameters(constraints, searchTarget(options), { costModel });
+  const choice = chooseParameters(constraints, searchTarget(options), {
+    ...searchLimits(options),
+    costModel,
+  });
   verifyChoice(choice, constraints);
   const program = yield* lowerInSteps(circuit, plan, constraints, choice);
   verifyProgram(program);
@@ -173,7 +253,7 @@ function* compileInSteps(module: QuantizedModule, options: CompileOptions): Step
     log2PError: choice.log2Bound,
     log2FailureProbability: choice.log2GlobalFailure,
   };
-  return new CompiledModule(module, {
+  const compiled = new CompiledModule(module, {
     circuit,
     program,
     programBytes: bytes,
@@ -182,6 +262,8 @@ function* compileInSteps(module: QuantizedModule, options: CompileOptions): Step
     plan,
     constraints,
   });
+  requireMilliseconds(compiled.circuit.statistics.predictedMs, options);
+  return compiled;
 }
 
 /** Node's own SHA-256: a large program takes the portable one seconds. */

@@ -9,6 +9,7 @@ export {
   compileModuleAsync,
   compileOnnxModel,
   compileTorchModel,
+  tuneOnnxModel,
   type QatCompileOptions,
 } from "./compile.ts";
 export { SottoError, type ErrorCode } from "./errors.ts";
@@ -31,6 +32,9 @@ export { decodeStrings, encodeStrings } from "./onnx/strings.ts";
 export type { CompileOptions } from "./options.ts";
 export * from "./quantization/index.ts";
 export type { Watch } from "./steps.ts";
+export type { TuningPoint, TuningResult } from "./tune/front.ts";
+export type { TuningOptions } from "./tune/options.ts";
+export type { TunedOptions } from "./tune/space.ts";
 export { convertToTensor, type Convertible } from "./tensor/convert.ts";
 export { asTensor, toNested } from "./tensor/nested.ts";
 export { float32, float64, int64, type Tensor, type TensorLike } from "./tensor/tensor.ts";

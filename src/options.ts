@@ -2,20 +2,28 @@
  * Options of the compile functions, one documented object; unknown keys and contradictions are refused.
  * @module
  */
+import { type Budgets, checkBudgets } from "./parameters/budgets.ts";
 import { SottoError, checkKeys } from "./errors.ts";
-import type { NBitsOption, RoundingOption } from "./quantization/bits.ts";
+import type { NBitsOption, RoundingMethod, RoundingOption } from "./quantization/bits.ts";
 import type { QuantizationChoices } from "./quantization/choices.ts";
 import type { CostModelOption } from "./calibration/machine.ts";
 import { isCostModel } from "./parameters/cost.ts";
 import { COST_MODELS } from "./parameters/cost-models.ts";
 import type { SearchTarget } from "./parameters/choice.ts";
+import type { SearchOptions } from "./parameters/search.ts";
+import { type TuningOptions, completeTuning } from "./tune/options.ts";
 
 /** Options of every compile function; each has a default. */
-export interface CompileOptions extends SearchTarget {
-  /** Bits of weights and activations, one number or one per kind of tensor. Default 8. */
-  readonly nBits?: NBitsOption;
-  /** Round accumulators to so many bits before a table. Default null: no rounding. */
-  readonly roundingThresholdBits?: RoundingOption;
+export interface CompileOptions extends SearchTarget, Budgets {
+  /**
+   * Bits of weights and activations, one number or one per kind of tensor. "auto" searches for them, and for all that is
+   * left out of rounding, quantization and failure probability. Default 8.
+   */
+  readonly nBits?: NBitsOption | "auto";
+  /** Round accumulators to so many bits before a table, or to as many as a search finds. Default null: no rounding. */
+  readonly roundingThresholdBits?: RoundingOption | AutoRounding;
+  /** How "auto" judges settings and how long it searches; refused without "auto". */
+  readonly tuning?: TuningOptions;
   /** The model was trained with quantization: use the quantizers it states. Default false. */
   readonly importQat?: boolean;
   /** Finer choices of post-training quantization. Default: as Concrete ML. */
@@ -29,9 +37,9 @@ export interface CompileOptions extends SearchTarget {
   /**
    * Noise that tables with rounding ("approximate" or "fit") bear: its largest standard deviation as a fraction of the
    * interval that a table reads, above 0 and up to 0.25. Their steps then cost next to nothing, and the failure probability
-   * is that of a value that moves by half of its interval. Default null: a table reads the right step but for pError.
+   * is that of a value that moves by half of its interval. "auto" searches for it. Default null: a table reads the right step but for pError.
    */
-  readonly interiorNoise?: number | null;
+  readonly interiorNoise?: number | "auto" | null;
   /**
    * What the parameters are the cheapest by: a shipped class of CPU, "machine" (the running CPU, measured once in about 20
    * seconds and kept), or own weights. Default: a shipped one, always the same, so that all machines compile to the same bytes.
@@ -51,12 +59,29 @@ export interface CompileOptions extends SearchTarget {
   readonly onProgress?: (stage: string, done: number, total: number) => void;
 }
 
+/** Steps of tables are searched for; the method is too unless it is given. */
+export interface AutoRounding {
+  readonly nBits: "auto";
+  readonly method?: RoundingMethod;
+}
+
+/** Options without "auto". */
+export interface FixedOptions extends Omit<
+  CompileOptions,
+  "nBits" | "roundingThresholdBits" | "interiorNoise"
+> {
+  readonly nBits?: NBitsOption;
+  readonly roundingThresholdBits?: RoundingOption;
+  readonly interiorNoise?: number | null;
+}
+
 /** Whether an input is encrypted. */
 export type InputEncryption = "encrypted" | "clear";
 
 const KEYS: readonly (keyof CompileOptions)[] = [
   "nBits",
   "roundingThresholdBits",
+  "tuning",
   "importQat",
   "quantization",
   "inputsEncryptionStatus",
@@ -65,6 +90,9 @@ const KEYS: readonly (keyof CompileOptions)[] = [
   "log2PError",
   "globalPError",
   "log2GlobalPError",
+  "maxMilliseconds",
+  "maxLookups",
+  "maxKeyBytes",
   "bounds",
   "interiorNoise",
   "costModel",
@@ -79,6 +107,8 @@ const KEYS: readonly (keyof CompileOptions)[] = [
 /** Throws BAD_ARGUMENT on an unknown option or a bad `bounds`; the other options are checked where they are used. */
 export function checkOptions(options: CompileOptions): void {
   checkKeys(options, KEYS);
+  checkBudgets(options);
+  completeTuning(options.tuning);
   const { bounds = "calibrated", artifacts = null, onnxFile = null } = options;
   const { interiorNoise = null, quantization, signal, onProgress } = options;
   check(
@@ -92,8 +122,9 @@ export function checkOptions(options: CompileOptions): void {
     "interiorNoise",
     interiorNoise,
     interiorNoise === null ||
+      interiorNoise === "auto" ||
       (typeof interiorNoise === "number" && interiorNoise > 0 && interiorNoise <= 0.25),
-    "a number above 0 and up to 0.25, or null",
+    'a number above 0 and up to 0.25, "auto" or null',
   );
   check(
     "artifacts",
@@ -168,4 +199,9 @@ export function searchTarget(options: CompileOptions): SearchTarget {
     ...(globalPError === undefined ? {} : { globalPError }),
     ...(log2GlobalPError === undefined ? {} : { log2GlobalPError }),
   };
+}
+
+/** The part of the options that limits what the parameter search may find. */
+export function searchLimits({ maxKeyBytes }: CompileOptions): SearchOptions {
+  return maxKeyBytes === undefined ? {} : { maxKeyBytes };
 }

@@ -48,6 +48,15 @@ export async function finishAsync<T>(steps: Steps<T>, watch: Watch = {}): Promis
   }
 }
 
+/** Work as a part of other work: its steps are told as steps of that, which `at` names. */
+export function* within<T>(steps: Steps<T>, at: () => Step): Steps<T> {
+  for (;;) {
+    const next = steps.next();
+    if (next.done) return next.value;
+    yield at();
+  }
+}
+
 function tell({ stage, done, total }: Step, { signal, onProgress }: Watch): void {
   if (signal?.aborted) throw new SottoError("CANCELLED", stage, "the work was cancelled");
   onProgress?.(stage, done, total);

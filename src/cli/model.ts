@@ -5,7 +5,13 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { buildQuantizedModule, compileModuleAsync, compileOnnxModel } from "../compile.ts";
+import { isAuto, settle } from "../auto.ts";
+import {
+  buildQuantizedModule,
+  compileModuleAsync,
+  compileOnnxModel,
+  tuneOnnxModel,
+} from "../compile.ts";
 import { SottoError } from "../errors.ts";
 import { joinRows, splitRows } from "../execute/circuit.ts";
 import type { CompiledModule } from "../execute/module.ts";
@@ -13,8 +19,11 @@ import type { CompileOptions } from "../options.ts";
 import type { QuantizedModule } from "../quantization/module.ts";
 import type { Watch } from "../steps.ts";
 import { tensor, type Tensor } from "../tensor/tensor.ts";
+import type { TuningResult } from "../tune/front.ts";
+import type { TuningOptions } from "../tune/options.ts";
+import { requireChosen } from "../tune/tune.ts";
 import { bitsOf, type ModelOptions } from "./options.ts";
-import { writeBytes, type Timings } from "./output.ts";
+import { type Timings, frontJson, writeBytes, writeJson } from "./output.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { readArrays, readBytes } from "./read-array.ts";
 
@@ -66,12 +75,12 @@ export async function compileModel(
   timings: Timings,
   more: Pick<CompileOptions, "artifacts"> = {},
 ): Promise<CompiledModule> {
-  const settings = { ...settingsOf(options), ...more };
+  const { settings, writeFront } = await settingsOf(options);
   const rows = await readTensors(options.calibration);
   const start = performance.now();
   const compiled = await withProgress((onProgress) =>
-    compileOnnxModel(options.model, rows, { ...settings, onProgress }),
-  );
+    compileOnnxModel(options.model, rows, { ...settings, ...more, onProgress }),
+  ).finally(writeFront);
   timings.compileMs = performance.now() - start;
   return compiled;
 }
@@ -84,14 +93,14 @@ export async function quantizeModel(
   options: ModelOptions,
   timings: Timings,
 ): Promise<{ readonly module: QuantizedModule; readonly compiled: CompiledModule | null }> {
-  const settings = settingsOf(options);
+  const { settings, writeFront } = await settingsOf(options);
   const rows = await readTensors(options.calibration);
   const start = performance.now();
   const { module, compiled } = await withProgress(async (onProgress) => {
-    const watched = { ...settings, onProgress };
+    const watched = await settled(options.model, rows, { ...settings, onProgress });
     const quantized = await buildQuantizedModule(options.model, rows, watched);
     return { module: quantized, compiled: await compileIfPossible(quantized, watched) };
-  });
+  }).finally(writeFront);
   timings.compileMs = performance.now() - start;
   return { module, compiled };
 }
@@ -112,10 +121,40 @@ async function compileIfPossible(
   }
 }
 
-function settingsOf({ compiler, signal }: ModelOptions): CompileOptions {
+/** Options with what a search finds in place of "auto". */
+async function settled(
+  model: string,
+  rows: readonly Tensor[],
+  options: CompileOptions,
+): Promise<CompileOptions> {
+  if (!isAuto(options)) return options;
+  return settle(options, requireChosen(await tuneOnnxModel(model, rows, options)).options);
+}
+
+/** Compile options, and what writes the front of a search once there is one. */
+async function settingsOf({ compiler, tuning = {}, signal }: ModelOptions): Promise<{
+  readonly settings: CompileOptions;
+  readonly writeFront: () => Promise<void>;
+}> {
   const { nBits: _, ...settings } = compiler;
   const nBits = bitsOf(compiler);
-  return { ...settings, ...(nBits === undefined ? {} : { nBits }), signal };
+  const given: CompileOptions = { ...settings, ...(nBits === undefined ? {} : { nBits }), signal };
+  if (!isAuto(given)) return { settings: given, writeFront: () => Promise.resolve() };
+  const { labels, validation, maxLoss, front } = tuning;
+  const [answers] = labels === undefined ? [] : await readTensors([labels]);
+  let result: TuningResult | null = null;
+  const search: TuningOptions = {
+    ...(answers === undefined ? {} : { labels: answers }),
+    ...(validation === undefined ? {} : { rows: await readTensors(validation) }),
+    ...(maxLoss === undefined ? {} : { tolerance: maxLoss }),
+    onResult: (found) => {
+      result = found;
+    },
+  };
+  const writeFront = async (): Promise<void> => {
+    if (front !== undefined && result !== null) await writeJson(front, frontJson(result));
+  };
+  return { settings: { ...given, tuning: search }, writeFront };
 }
 
 /** Does work in stages and shows each of them on a bar. */

@@ -5,6 +5,7 @@
  */
 import type { CostModelOption } from "../calibration/machine.ts";
 import { SottoError } from "../errors.ts";
+import type { AutoRounding } from "../options.ts";
 import { COST_MODELS } from "../parameters/cost-models.ts";
 import { completeChoices, type QuantizationChoices } from "../quantization/choices.ts";
 import {
@@ -26,14 +27,28 @@ export interface CommonOptions {
 
 /** Options of the compiler; absent ones are the compiler's defaults. */
 export interface CompilerSettings {
-  readonly nBits?: NBitsOption | ModelBits;
-  readonly roundingThresholdBits?: RoundingOption;
-  readonly interiorNoise?: number;
+  readonly nBits?: NBitsOption | ModelBits | "auto";
+  readonly roundingThresholdBits?: RoundingOption | AutoRounding;
+  readonly interiorNoise?: number | "auto" | null;
   readonly pError?: number;
   readonly globalPError?: number;
   readonly importQat?: boolean;
   readonly quantization?: QuantizationChoices;
+  readonly maxMilliseconds?: number;
+  readonly maxLookups?: number;
+  readonly maxKeyBytes?: number;
   readonly costModel?: CostModelOption;
+}
+
+/** What a search for settings takes and leaves; given without "auto" they are refused. */
+export interface TuningSettings {
+  /** Path of an array of right answers, for the validation rows or else for the calibration rows. */
+  readonly labels?: string;
+  /** Paths of arrays of rows to judge by, one per graph input. */
+  readonly validation?: readonly string[];
+  readonly maxLoss?: number;
+  /** Path to write the front to. */
+  readonly front?: string;
 }
 
 /** A model and what it is compiled with. */
@@ -43,6 +58,7 @@ export interface ModelOptions extends CommonOptions {
   /** Paths of calibration arrays, one per graph input. */
   readonly calibration: readonly string[];
   readonly compiler: CompilerSettings;
+  readonly tuning?: TuningSettings;
 }
 
 export interface InspectOptions extends CommonOptions {
@@ -136,11 +152,12 @@ function bad(option: string, expected: string, got: string): SottoError {
 }
 
 /** `--n-bits`: a number, or JSON with op_inputs and op_weights (camelCase is accepted too). */
-export function parseNBits(text: string): NBitsOption | ModelBits {
+export function parseNBits(text: string): NBitsOption | ModelBits | "auto" {
+  if (text === "auto") return text;
   const value = parseJson(
     "--n-bits",
     text,
-    'a number or a JSON object such as {"op_inputs": 5, "op_weights": 5}',
+    'a number, auto or a JSON object such as {"op_inputs": 5, "op_weights": 5}',
   );
   const option = typeof value === "number" ? value : renameKeys(value, snakeCase);
   // The compiler's own check decides what is valid; until it has passed, the type is a claim.
@@ -158,7 +175,10 @@ function isModelBits(option: unknown): option is ModelBits {
 }
 
 /** Bits as the compiler takes them. Throws BAD_ARGUMENT when they are of the other kind of model. */
-export function bitsOf({ nBits, importQat = false }: CompilerSettings): NBitsOption | undefined {
+export function bitsOf({
+  nBits,
+  importQat = false,
+}: CompilerSettings): NBitsOption | "auto" | undefined {
   if (importQat && (nBits === undefined || typeof nBits === "number" || isModelBits(nBits))) {
     return getQatNBits(nBits);
   }
@@ -177,23 +197,55 @@ export function parseQuantization(text: string): QuantizationChoices {
   return withOption(option, () => (completeChoices(choices), choices));
 }
 
-/** `--rounding-threshold-bits`: a number, or JSON with nBits (or n_bits) and method; `none` for no rounding. */
-export function parseRounding(text: string): RoundingOption {
+/**
+ * `--rounding-threshold-bits`: a number, or JSON with nBits (or n_bits, which may be "auto") and method; `none` for no
+ * rounding, `auto` for a search.
+ */
+export function parseRounding(text: string): RoundingOption | AutoRounding {
   if (text === "none" || text === "null") return null;
+  if (text === "auto") return { nBits: "auto" };
   const option = "--rounding-threshold-bits";
   const expected = 'a number or a JSON object such as {"nBits": 4, "method": "fit"}';
   const value = parseJson(option, text, expected);
-  const rounding = (
-    typeof value === "number" ? value : lowerMethod(renameKeys(value, camelCase))
-  ) as RoundingOption;
+  const given = typeof value === "number" ? value : lowerMethod(renameKeys(value, camelCase));
+  if (typeof given === "object" && isAutoRounding(given)) {
+    return withOption(option, () => (getRounding({ ...given, nBits: 2 }), given));
+  }
+  const rounding = given as RoundingOption;
   return withOption(option, () => (getRounding(rounding), rounding));
 }
 
-/** `--interior-noise`: a fraction of a table's interval. */
-export function parseInteriorNoise(text: string): number {
+function isAutoRounding(given: object): given is AutoRounding {
+  return "nBits" in given && given.nBits === "auto";
+}
+
+/** A number from 0 on. */
+export function parseAmount(option: string, text: string): number {
+  const value = /^\d*\.?\d+(?:e[+-]?\d+)?$/i.test(text.trim()) ? Number(text) : NaN;
+  if (!(value < Infinity)) throw bad(option, "a number from 0 on", text);
+  return value;
+}
+
+/** Refuses options of a search where nothing is searched for. */
+export function checkTuning(settings: CompilerSettings, tuning: TuningSettings): void {
+  const { nBits, roundingThresholdBits: rounding, interiorNoise } = settings;
+  const isRounding = typeof rounding === "object" && rounding !== null;
+  if (nBits === "auto" || interiorNoise === "auto") return;
+  if (isRounding && isAutoRounding(rounding)) return;
+  const [first] = Object.keys(tuning);
+  if (first === undefined) return;
+  const option = `--${first.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const message = "expected --n-bits auto with it, got fixed bits; leave one of them out";
+  throw new SottoError("BAD_ARGUMENT", option, message);
+}
+
+/** `--interior-noise`: a fraction of a table's interval, `auto` for a search, or `none`, also where others are searched for. */
+export function parseInteriorNoise(text: string): number | "auto" | null {
+  if (text === "auto") return text;
+  if (text === "none") return null;
   const value = Number(text);
   if (!(value > 0 && value <= 0.25)) {
-    throw bad("--interior-noise", "a number above 0 and up to 0.25", text);
+    throw bad("--interior-noise", "a number above 0 and up to 0.25, auto or none", text);
   }
   return value;
 }

@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { SottoError } from "../errors.ts";
 import type { UniformQuantizer } from "../quantization/quantizer.ts";
 import type { CircuitStatistics, Statistics } from "../execute/statistics.ts";
+import type { TuningResult } from "../tune/front.ts";
 import { toNested } from "../tensor/nested.ts";
 import type { Nested, Tensor } from "../tensor/tensor.ts";
 import { formatBytes, formatDuration, formatProbability, table, wantsColor } from "./terminal.ts";
@@ -78,6 +79,11 @@ export function costJson(
       parameters,
     },
   };
+}
+
+/** A front of settings: points from the cheapest on, and the index of the chosen one. */
+export function frontJson({ front, chosen, ...about }: TuningResult): object {
+  return { ...about, chosen: chosen === null ? null : front.indexOf(chosen), front };
 }
 
 /** Rows of each output, at most ten numbers of each row. */

@@ -8,6 +8,8 @@ import { Command, CommanderError, Option } from "commander";
 import { SottoError } from "../errors.ts";
 import {
   checkProbabilities,
+  checkTuning,
+  parseAmount,
   parseCostModel,
   parseInteriorNoise,
   parseInteger,
@@ -18,6 +20,7 @@ import {
   parseRounding,
   type CompilerSettings,
   type Mode,
+  type TuningSettings,
   type Verbs,
 } from "./options.ts";
 
@@ -26,11 +29,18 @@ interface CollectedModel {
   readonly calibration: readonly string[];
   readonly nBits?: CompilerSettings["nBits"];
   readonly roundingThresholdBits?: CompilerSettings["roundingThresholdBits"];
-  readonly interiorNoise?: number;
+  readonly interiorNoise?: CompilerSettings["interiorNoise"];
   readonly pError?: number;
   readonly globalPError?: number;
   readonly importQat?: boolean;
   readonly quantization?: CompilerSettings["quantization"];
+  readonly maxMilliseconds?: number;
+  readonly maxLookups?: number;
+  readonly maxKeyBytes?: number;
+  readonly labels?: string;
+  readonly validation?: readonly string[];
+  readonly maxLoss?: number;
+  readonly front?: string;
   readonly costModel?: CompilerSettings["costModel"];
 }
 
@@ -200,12 +210,12 @@ function addModelOptions(command: Command): Command {
     )
     .option(
       "--n-bits <bits>",
-      "a number, or JSON with op_inputs and op_weights (with --import-qat: model_inputs, model_outputs)",
+      "a number, auto, or JSON with op_inputs and op_weights (with --import-qat: model_inputs, model_outputs)",
       parseNBits,
     )
     .option(
       "--rounding-threshold-bits <bits>",
-      "a number, or JSON with nBits and method (exact, approximate, fit)",
+      "a number, auto, or JSON with nBits (or auto) and method (exact, approximate, fit)",
       parseRounding,
     )
     .option("--p-error <p>", "failure probability of a lookup, such as 2^-40 or 1e-12", (text) =>
@@ -232,7 +242,26 @@ function addModelOptions(command: Command): Command {
       "--cost-model <name>",
       "choose parameters for CPUs of a class (avx2, avx512), or for this machine",
       parseCostModel,
-    );
+    )
+    .option(
+      "--max-milliseconds <ms>",
+      "budget of predicted time on one core",
+      amount("milliseconds"),
+    )
+    .option("--max-lookups <count>", "budget of table lookups per inference", amount("lookups"))
+    .option("--max-key-bytes <bytes>", "budget of evaluation keys as sent", amount("key-bytes"))
+    .option(
+      "--max-loss <loss>",
+      "auto: loss of accuracy that is tolerated, 0.01 unless given",
+      amount("loss"),
+    )
+    .option("--labels <file>", "auto: right answers for --validation, or else for --calibration")
+    .option("--validation <file>", "auto: rows to judge by; once per graph input", collect)
+    .option("--front <file>", "auto: write all points worth having as JSON");
+}
+
+function amount(what: string): (text: string) => number {
+  return (text) => parseAmount(`--max-${what}`, text);
 }
 
 function addRunOptions(command: Command): Command {
@@ -261,21 +290,40 @@ function integer(option: string, least: number): (text: string) => number {
   return (text) => parseInteger(option, text, least);
 }
 
+/** Commander makes an empty text of null, which "none" stands for. */
+function orNull<T>(value: T): T | null {
+  return value === "" ? null : value;
+}
+
 function modelOptions(model: string, given: CollectedModel) {
   const { calibration, nBits, roundingThresholdBits, pError, globalPError } = given;
-  const { importQat, quantization, costModel, interiorNoise } = given;
+  const { importQat, quantization, maxMilliseconds, maxLookups, maxKeyBytes } = given;
+  const { costModel, interiorNoise, labels, validation, maxLoss, front } = given;
   const compiler: CompilerSettings = {
     ...(nBits === undefined ? {} : { nBits }),
-    ...(roundingThresholdBits === undefined ? {} : { roundingThresholdBits }),
-    ...(interiorNoise === undefined ? {} : { interiorNoise }),
+    ...(roundingThresholdBits === undefined
+      ? {}
+      : { roundingThresholdBits: orNull(roundingThresholdBits) }),
+    ...(interiorNoise === undefined ? {} : { interiorNoise: orNull(interiorNoise) }),
     ...(pError === undefined ? {} : { pError }),
     ...(globalPError === undefined ? {} : { globalPError }),
     ...(importQat === undefined ? {} : { importQat }),
     ...(quantization === undefined ? {} : { quantization }),
+    ...(maxMilliseconds === undefined ? {} : { maxMilliseconds }),
+    ...(maxLookups === undefined ? {} : { maxLookups }),
+    ...(maxKeyBytes === undefined ? {} : { maxKeyBytes }),
     ...(costModel === undefined ? {} : { costModel }),
   };
+  const tuning: TuningSettings = {
+    ...(labels === undefined ? {} : { labels }),
+    ...(validation === undefined ? {} : { validation }),
+    ...(maxLoss === undefined ? {} : { maxLoss }),
+    ...(front === undefined ? {} : { front }),
+  };
   checkProbabilities(compiler);
-  return { model, calibration, compiler };
+  checkTuning(compiler, tuning);
+  const isTuned = Object.keys(tuning).length > 0;
+  return { model, calibration, compiler, ...(isTuned ? { tuning } : {}) };
 }
 
 function runOptions({ input, limit, threads, json }: CollectedRun): CollectedRun {

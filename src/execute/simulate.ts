@@ -135,17 +135,37 @@ function concat(parts: readonly Float64Array[]): Float64Array {
   return out;
 }
 
+/** Constants of a lookup as fractions of the torus. */
+interface LookupConstants {
+  readonly shifts: Float64Array;
+  readonly middles: Float64Array;
+  readonly results: Float64Array;
+}
+
+/** They are the same for every row, and take as long to convert as a row takes. */
+const knownConstants = new WeakMap<LookupInstruction, LookupConstants>();
+
+function constantsOf(lookup: LookupInstruction): LookupConstants {
+  const known = knownConstants.get(lookup);
+  if (known) return known;
+  const constants = {
+    shifts: Float64Array.from(lookup.outputOffsets, signedFraction),
+    middles: Float64Array.from(lookup.offsets, signedFraction),
+    results: Float64Array.from(lookup.values, signedFraction),
+  };
+  knownConstants.set(lookup, constants);
+  return constants;
+}
+
 function simulateLookup(
   lookup: LookupInstruction,
   source: Float64Array,
   { parameters }: Program,
   gauss: () => number,
 ): Float64Array {
-  const { boxes, starts, values, sources, tableOf, degrees, noiseStd, extensionLog } = lookup;
+  const { boxes, starts, sources, tableOf, degrees, noiseStd, extensionLog } = lookup;
   const size = parameters.polynomialSize * 2 ** extensionLog;
-  const shifts = Float64Array.from(lookup.outputOffsets, signedFraction);
-  const middles = Float64Array.from(lookup.offsets, signedFraction);
-  const results = Float64Array.from(values, signedFraction);
+  const { shifts, middles, results } = constantsOf(lookup);
   const out = new Float64Array(sources.length);
   let noise = 0;
   for (let i = 0; i < sources.length; i++) {

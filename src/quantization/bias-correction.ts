@@ -8,19 +8,17 @@ import type { Graph, GraphNode } from "../onnx/graph.ts";
 import { combine } from "../tensor/elementwise.ts";
 import { type Tensor, sizeOf, tensor } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
-import { weightAxes } from "./constants.ts";
 
 /** The graph with corrected biases of linear operators; those without a bias get one. */
 export function correctBiases(
   graph: Graph,
   calibration: readonly Tensor[],
-  quantize: (weights: Tensor, axis: number | undefined) => QuantizedArray,
+  quantize: (weights: Tensor, name: string) => QuantizedArray,
 ): Graph {
   const values = new Map<string, Tensor>(graph.constants);
   graph.inputs.forEach(({ name }, i) => values.set(name, calibration[i]));
   const constants = new Map(graph.constants);
   const shapes = new Map(graph.shapes);
-  const axes = weightAxes(graph);
   const nodes = graph.nodes.map((node) => {
     const operands = node.inputs.map((name) => values.get(name));
     evaluateNode(node, operands).forEach((result, i) => values.set(node.outputs[i], result));
@@ -28,7 +26,7 @@ export function correctBiases(
     const isLinear =
       ["Conv", "Gemm", "MatMul"].includes(node.opType) && (node.attributes["beta"] ?? 1) === 1;
     if (!isLinear || !x || !weights || !graph.constants.has(node.inputs[1])) return node;
-    const errors = errorsOf(weights, quantize(weights, axes.get(node.inputs[1])));
+    const errors = errorsOf(weights, quantize(weights, node.inputs[1]));
     const shift = meanShift(node, x, errors);
     const corrected = shift === null ? null : addTo(bias, shift);
     if (corrected === null) return node;

@@ -2,7 +2,7 @@
  * The `nBits` and `roundingThresholdBits` options, and the width of integer intervals.
  * @module
  */
-import { SottoError } from "../errors.ts";
+import { SottoError, checkKeys } from "../errors.ts";
 
 /** Bits of each kind of tensor; `nBits: 6` is short for one such object. */
 export interface NBits {
@@ -16,13 +16,20 @@ export interface NBits {
   readonly model_outputs: number;
 }
 
-/** What a user may pass as `nBits`. */
+/** Bits of one linear operator, where they are not those of the others. */
+export type NodeBits = Partial<Pick<NBits, "op_weights" | "op_inputs">>;
+
+/** What a user may pass as `nBits`; `nodes` is mixed precision, by the names of nodes that a quantized module prints. */
 export type NBitsOption =
-  number | ({ readonly op_weights: number; readonly op_inputs: number } & Partial<NBits>);
+  | number
+  | ({ readonly op_weights: number; readonly op_inputs: number } & Partial<NBits> & {
+        readonly nodes?: Readonly<Record<string, NodeBits>>;
+      });
 
 /** Bits at which model inputs and outputs still look smooth; Concrete ML's default. */
 const DEFAULT_MODEL_BITS = 5;
 const KEYS = ["model_inputs", "op_weights", "op_inputs", "model_outputs"] as const;
+const NODE_KEYS = ["op_weights", "op_inputs"] as const;
 
 /** Resolves `nBits` to one number per kind of tensor. Throws BAD_ARGUMENT. */
 export function getNBitsDict(nBits: NBitsOption): NBits {
@@ -38,12 +45,13 @@ export function getNBitsDict(nBits: NBitsOption): NBits {
       `expected an integer or an object with ${KEYS.join(", ")}, got ${JSON.stringify(nBits)}`,
     );
   }
-  const unknown = Object.keys(nBits).find((key) => !KEYS.some((known) => known === key));
+  const known: readonly string[] = [...KEYS, "nodes"];
+  const unknown = Object.keys(nBits).find((key) => !known.includes(key));
   if (unknown !== undefined || nBits.op_weights === undefined || nBits.op_inputs === undefined) {
     throw new SottoError(
       "BAD_ARGUMENT",
       "nBits",
-      `expected op_weights and op_inputs, and optionally model_inputs and model_outputs, got ${Object.keys(nBits).join(", ") || "nothing"}`,
+      `expected op_weights and op_inputs, and optionally model_inputs, model_outputs and nodes, got ${Object.keys(nBits).join(", ") || "nothing"}`,
     );
   }
   const resolved: NBits = {
@@ -61,6 +69,52 @@ export function getNBitsDict(nBits: NBitsOption): NBits {
     );
   }
   return resolved;
+}
+
+/**
+ * Bits of the nodes that `nBits` names, each complete. Throws BAD_ARGUMENT on a node that is not among the names of
+ * the model's operators with weights.
+ */
+export function getNodeBits(
+  nBits: NBitsOption,
+  namesOfModel: () => readonly string[],
+): ReadonlyMap<string, NBits> {
+  const common = getNBitsDict(nBits);
+  const nodes: unknown = typeof nBits === "number" ? undefined : nBits.nodes;
+  if (nodes === undefined) return new Map();
+  if (nodes === null || typeof nodes !== "object") {
+    const got = JSON.stringify(nodes);
+    throw new SottoError("BAD_ARGUMENT", "nBits.nodes", `expected an object, got ${got}`);
+  }
+  const names = namesOfModel();
+  return new Map(
+    Object.entries(nodes).map(([name, bits]: [string, unknown]) => {
+      const where = `nBits.nodes[${JSON.stringify(name)}]`;
+      if (!names.includes(name)) {
+        const message = `expected a node with weights: ${names.join(", ") || "there is none"}`;
+        throw new SottoError("BAD_ARGUMENT", where, message);
+      }
+      return [name, { ...common, ...checkNodeBits(where, bits, common.model_outputs) }];
+    }),
+  );
+}
+
+function checkNodeBits(where: string, bits: unknown, modelOutputs: number): NodeBits {
+  if (bits === null || typeof bits !== "object") {
+    const message = `expected an object with ${NODE_KEYS.join(", ")}, got ${JSON.stringify(bits)}`;
+    throw new SottoError("BAD_ARGUMENT", where, message);
+  }
+  checkKeys(bits, NODE_KEYS);
+  const own: NodeBits = bits;
+  for (const key of NODE_KEYS) {
+    const count = own[key];
+    if (count !== undefined) requireBits(`${where}.${key}`, count);
+  }
+  if ((own.op_inputs ?? 0) > modelOutputs) {
+    const message = `expected at most model_outputs (${modelOutputs}), got ${own.op_inputs}; raise nBits.model_outputs`;
+    throw new SottoError("BAD_ARGUMENT", `${where}.op_inputs`, message);
+  }
+  return own;
 }
 
 /** `nBits` of a quantization-aware model: its nodes state all bits but those of inputs and outputs that tables read. */

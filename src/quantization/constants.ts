@@ -10,6 +10,7 @@ import { expand } from "../tensor/strided.ts";
 import { codeMoves } from "../onnx/rewrite/quant-order.ts";
 import { type Tensor, float64, sizeOf, strides } from "../tensor/tensor.ts";
 import { QuantizedArray } from "./array.ts";
+import type { NBits } from "./bits.ts";
 import type { ConstantOperand } from "./operation.ts";
 import { ruleOf } from "./ops/index.ts";
 import { isQuantNode, quantizeByNode } from "./quant-node.ts";
@@ -73,8 +74,40 @@ function moveParameter(
   return float64(kept, out);
 }
 
+/** How the operators that read a constant want it quantized. */
+export interface ConstantUse {
+  /** Bits of a code. */
+  readonly nBits: number;
+  /** Axis of the output channels, where the constant is the weights of linear operators. */
+  readonly axis: number | undefined;
+}
+
+/** The use of every constant that a node reads; of several readers the one with most bits decides. */
+export function constantUses(
+  graph: Graph,
+  bitsOf: (node: GraphNode) => NBits,
+): ReadonlyMap<string, ConstantUse> {
+  const axes = weightAxes(graph);
+  const uses = new Map<string, ConstantUse>();
+  for (const node of graph.nodes) {
+    for (const name of node.inputs) {
+      if (!graph.constants.has(name)) continue;
+      const nBits = Math.max(bitsOf(node).op_weights, uses.get(name)?.nBits ?? 0);
+      uses.set(name, { nBits, axis: axes.get(name) });
+    }
+  }
+  return uses;
+}
+
+/** Names of the nodes that multiply by constant weights, in order. */
+export function nodesWithWeights({ nodes, constants }: Graph): string[] {
+  return nodes
+    .filter((node) => ruleOf(node).weightAxis !== undefined && constants.has(node.inputs[1]))
+    .map(({ name }) => name);
+}
+
 /** Axis of the output channels of every constant that only linear operators read as weights, all along that axis. */
-export function weightAxes({ nodes, constants }: Graph): ReadonlyMap<string, number> {
+function weightAxes({ nodes, constants }: Graph): ReadonlyMap<string, number> {
   const uses = new Map<string, Set<number | null>>();
   for (const node of nodes) {
     node.inputs.forEach((name, i) => {

@@ -15,7 +15,7 @@ import { type Tensor, cast } from "../tensor/tensor.ts";
 import type { QuantizedArray } from "./array.ts";
 import type { NBits, Rounding } from "./bits.ts";
 import { prepareRows } from "./check.ts";
-import { foldConstant, weightAxes } from "./constants.ts";
+import { type ConstantUse, constantUses, foldConstant } from "./constants.ts";
 import { intoDomain } from "./domain.ts";
 import { quantizeInputs } from "./input-quantizers.ts";
 import { QuantizedModule } from "./module.ts";
@@ -48,12 +48,12 @@ export interface ConversionMethod {
   readonly copiesSums: boolean;
   /** Changes the float model before it is quantized. */
   prepare?(graph: Graph, calibration: readonly Tensor[]): Graph;
-  /** Codes of a float constant; `axis` is that of the output channels where it is the weights of linear operators. */
-  quantizeConstant(values: Tensor, axis: number | undefined): QuantizedArray;
+  /** Codes of a float constant. */
+  quantizeConstant(values: Tensor, use: ConstantUse): QuantizedArray;
   /** How a node quantizes its variable inputs, given their calibration data. */
   inputOptions(nBits: number, data: readonly Tensor[]): QuantizationOptions;
-  /** The range of values that codes are spread over. */
-  range(values: Tensor): MinMaxStats;
+  /** The range of values that codes of so many bits are spread over. */
+  range(values: Tensor, nBits: number): MinMaxStats;
   /** Each input of an operator has a sign only if it needs one. */
   readonly signsPerInput: boolean;
   /** What the next node is calibrated on. */
@@ -136,24 +136,25 @@ class Walk {
 
   /** Float constants get codes; tensors of integers (shapes, axes) stay as they are. */
   #quantizeConstants(): void {
-    const used = new Set(this.#graph.nodes.flatMap(({ inputs }) => inputs));
-    const axes = weightAxes(this.#graph);
+    const uses = constantUses(this.#graph, (node) => this.#bitsOf(node));
     for (const [name, values] of this.#graph.constants) {
-      if (used.has(name)) this.#constants.set(name, this.#constant(values, axes.get(name)));
+      const use = uses.get(name);
+      if (use) this.#constants.set(name, this.#constant(values, use));
     }
   }
 
-  #constant(values: Tensor, axis?: number): ConstantOperand {
+  #constant(values: Tensor, use: ConstantUse): ConstantOperand {
     if (!isFloatType(values)) return { values, quantized: null };
     // A mask of infinities keeps them inside a table; codes are those of what is finite.
-    return { values, quantized: this.#method.quantizeConstant(withinFinite(values), axis) };
+    return { values, quantized: this.#method.quantizeConstant(withinFinite(values), use) };
   }
 
   /** Calibrates a node, or folds it and returns null when all its operands are constants. */
   visit(node: GraphNode): QuantizedOperation | null {
     const names = node.inputs.filter((name) => name !== "");
     if (names.length > 0 && names.every((name) => this.#constants.has(name))) {
-      const folded = foldConstant(node, this.#constants, (values) => this.#constant(values));
+      const use = { nBits: this.#bitsOf(node).op_weights, axis: undefined };
+      const folded = foldConstant(node, this.#constants, (values) => this.#constant(values, use));
       this.#constants.set(node.outputs[0], folded);
       return null;
     }
@@ -202,7 +203,7 @@ class Walk {
     const inner = rule.measure?.(values, nBits) ?? new Map<string, UniformQuantizer>();
     const draft = { ...base, calibrated: { outputQuantizer: floatQuantizer, accumulators, inner } };
     const operands = node.inputs.map((name) =>
-      name === "" ? undefined : this.#operand(name, inputOptions),
+      name === "" ? undefined : this.#operand(name, inputOptions, nBits.op_inputs),
     );
     const result = lowerNode(target, draft, operands, trimmed);
     const moved = operands.findIndex((operand) => operand?.value?.quantizer === result.quantizer);
@@ -226,7 +227,7 @@ class Walk {
    * input's on if it has codes, and so does Cast with indices.
    */
   #resultQuantizer(node: GraphNode, raw: Tensor): UniformQuantizer {
-    const stats = this.#method.range(raw);
+    const stats = this.#method.range(raw, this.#readBits(node));
     if (isQuantNode(node)) {
       return quantizerOf(node, (name) => this.#constants.get(name)?.values, stats);
     }
@@ -243,15 +244,30 @@ class Walk {
     return new UniformQuantizer({ nBits, rmin, rmax }, stats);
   }
 
-  #operand(name: string, inputOptions: QuantizationOptions): Operand<Tensor> {
+  #operand(name: string, inputOptions: QuantizationOptions, nBits: number): Operand<Tensor> {
     const constant = this.#constants.get(name);
     if (constant) return { constant, value: null };
     const { data, quantizer } = this.#flow(name);
-    const stats = this.#method.range(withinFinite(data));
+    const own = quantizer ?? this.#inputQuantizer(data, inputOptions, nBits);
+    return { constant: null, value: { floats: data, codes: null, quantizer: own } };
+  }
+
+  #inputQuantizer(
+    data: Tensor,
+    inputOptions: QuantizationOptions,
+    nBits: number,
+  ): UniformQuantizer {
+    const stats = this.#method.range(withinFinite(data), nBits);
     const { rmin, rmax } = stats;
     const options = optionsFor({ inputOptions, signsPerInput: this.#method.signsPerInput }, stats);
-    const own = quantizer ?? new UniformQuantizer({ ...options, rmin, rmax }, stats);
-    return { constant: null, value: { floats: data, codes: null, quantizer: own } };
+    return new UniformQuantizer({ ...options, rmin, rmax }, stats);
+  }
+
+  /** Bits at which a node's result is read: those of its most precise reader. */
+  #readBits({ outputs }: GraphNode): number {
+    const readers = this.#graph.nodes.filter(({ inputs }) => inputs.includes(outputs[0]));
+    const bits = readers.map((reader) => this.#bitsOf(reader).op_inputs);
+    return bits.length === 0 ? this.#method.nBits.op_inputs : Math.max(...bits);
   }
 
   #bitsOf(node: GraphNode): NBits {

@@ -84,7 +84,6 @@ export function quantizeOperators(
 ): QuantizedModule {
   checkCount(inputs.length, rows, "calibration");
   const given = new Map<Tensor, QuantizedArray>();
-  const constantBits = new Map<Tensor, number>();
   const constants = new Map<string, Tensor>();
   const bits = new Map<string, NBits>();
   const nodes = steps.map((step): GraphNode => {
@@ -96,7 +95,6 @@ export function quantizeOperators(
       if (operand === null) return;
       const values = operand instanceof QuantizedArray ? operand.values : operand;
       if (operand instanceof QuantizedArray) given.set(values, operand);
-      constantBits.set(values, nBits.op_weights);
       constants.set(names[i], values);
     });
     return { name, opType, domain: "", inputs: names, outputs: [step.output], attributes };
@@ -109,8 +107,7 @@ export function quantizeOperators(
     {
       ...postTrainingMethod(nBits, rounding, completeChoices({})),
       nBitsOf: (node) => bits.get(node.name) ?? nBits,
-      quantizeConstant: (values) =>
-        given.get(values) ?? quantizeConstant(constantBits.get(values) ?? nBits.op_weights, values),
+      quantizeConstant: (values, use) => given.get(values) ?? quantizeConstant(use.nBits, values),
     },
     rows,
   );

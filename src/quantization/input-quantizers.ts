@@ -13,7 +13,7 @@ import { type MinMaxStats, UniformQuantizer, quantizationOptions } from "./quant
 /** Bits of inputs, and how their ranges follow from rows. */
 interface InputMethod {
   readonly nBits: NBits;
-  readonly range: (values: Tensor) => MinMaxStats;
+  readonly range: (values: Tensor, nBits: number) => MinMaxStats;
 }
 
 /** One quantizer per graph input, and the operations with the options of an input's Quant node where one decides. */
@@ -61,7 +61,8 @@ function ownQuantizer(
 ): UniformQuantizer {
   const first = readers.find(({ isFused }) => !isFused);
   const hasTable = readers.some(({ isFused }) => isFused);
-  const stats = range(data);
+  const bits = first?.inputOptions.nBits ?? nBits.op_inputs;
+  const stats = range(data, bits);
   const options =
     first === undefined || hasTable
       ? quantizationOptions({ nBits: nBits.model_inputs, isSigned: true })

@@ -4,7 +4,7 @@
  * calibrates, and the integers depend on it.
  * @module
  */
-import type { Graph } from "../onnx/graph.ts";
+import type { Graph, GraphNode } from "../onnx/graph.ts";
 import { type Steps, finish } from "../steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type QuantizedArray, quantizeConstant } from "./array.ts";
@@ -15,9 +15,11 @@ import {
   type Rounding,
   type RoundingOption,
   getNBitsDict,
+  getNodeBits,
   getRounding,
 } from "./bits.ts";
 import { type QuantizationChoices, completeChoices } from "./choices.ts";
+import { type ConstantUse, constantUses, nodesWithWeights } from "./constants.ts";
 import { type ConversionMethod, convert } from "./convert.ts";
 import { equalize } from "./equalization.ts";
 import type { QuantizedModule } from "./module.ts";
@@ -39,12 +41,14 @@ export class PostTrainingAffineQuantization {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
   readonly graph: Graph;
+  readonly #nodeBits: ReadonlyMap<string, NBits>;
   readonly #choices: Required<QuantizationChoices>;
   readonly #copiesSums: boolean;
 
   /** Throws BAD_ARGUMENT on bad bits. */
   constructor(nBits: NBitsOption, graph: Graph, options: QuantizationSettings = {}) {
     this.nBits = getNBitsDict(nBits);
+    this.#nodeBits = getNodeBits(nBits, () => nodesWithWeights(graph));
     const { roundingThresholdBits, reduceSumCopy = false, ...choices } = options;
     this.rounding = getRounding(roundingThresholdBits);
     this.#copiesSums = reduceSumCopy;
@@ -69,6 +73,7 @@ export class PostTrainingAffineQuantization {
         copiesSums: this.#copiesSums,
         prepare: this.#prepare,
         quantizeConstant: this.#quantizeConstant,
+        nBitsOf: this.#bitsOf,
       },
       calibration,
     );
@@ -79,15 +84,20 @@ export class PostTrainingAffineQuantization {
   readonly #prepare = (graph: Graph, calibration: readonly Tensor[]): Graph => {
     const { equalization, biasCorrection } = this.#choices;
     const equalized = equalization ? equalize(graph) : graph;
-    return biasCorrection
-      ? correctBiases(equalized, calibration, this.#quantizeConstant)
-      : equalized;
+    if (!biasCorrection) return equalized;
+    const uses = constantUses(equalized, this.#bitsOf);
+    const plain = { nBits: this.nBits.op_weights, axis: undefined };
+    return correctBiases(equalized, calibration, (weights, name) =>
+      this.#quantizeConstant(weights, uses.get(name) ?? plain),
+    );
   };
 
-  readonly #quantizeConstant = (values: Tensor, axis: number | undefined): QuantizedArray =>
+  readonly #bitsOf = ({ name }: GraphNode): NBits => this.#nodeBits.get(name) ?? this.nBits;
+
+  readonly #quantizeConstant = (values: Tensor, { nBits, axis }: ConstantUse): QuantizedArray =>
     this.#choices.perChannelWeights && axis !== undefined
-      ? quantizePerChannel(this.nBits.op_weights, values, axis)
-      : quantizeConstant(this.nBits.op_weights, values);
+      ? quantizePerChannel(nBits, values, axis)
+      : quantizeConstant(nBits, values);
 }
 
 /** How post-training quantization quantizes, but for the choices that change the float model and its constants. */
@@ -100,10 +110,10 @@ export function postTrainingMethod(
     nBits,
     rounding,
     copiesSums: false,
-    quantizeConstant: (values) => quantizeConstant(nBits.op_weights, values),
+    quantizeConstant: (values, use) => quantizeConstant(use.nBits, values),
     inputOptions: (bits, data) =>
       quantizationOptions({ nBits: bits, isSigned: data.some(hasNegative) }),
-    range: (values) => rangeOf(values, calibration, nBits.op_inputs),
+    range: (values, bits) => rangeOf(values, calibration, bits),
     signsPerInput: inputSignedness === "perInput",
     passOn: roundToCodes,
   };

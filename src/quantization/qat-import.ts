@@ -54,7 +54,7 @@ export class PostTrainingQATImporter {
         quantizeConstant: (values) =>
           new QuantizedArray(nBits.op_weights, values, { isSigned: true, isQat: true }),
         inputOptions: (bits) => quantizationOptions({ nBits: bits, isSigned: true, isQat: true }),
-        range: measureStats,
+        range: (values) => measureStats(values),
         signsPerInput: false,
         passOn: (_, raw) => raw,
       },

@@ -32,8 +32,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "native",
     "tensor",
   ],
+  tune: ["execute", "parameters", "quantization", "onnx", "tensor"],
   calibration: ["format", "lower", "native", "parameters"],
-  report: ["execute", "lower", "parameters"],
+  report: ["tune", "execute", "lower", "parameters"],
 };
 
 function importsOf(file: string): string[] {

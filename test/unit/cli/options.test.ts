@@ -10,6 +10,7 @@ import {
 } from "../../../src/cli/options.ts";
 import { describeFailure } from "../../../src/cli/process.ts";
 import { buildProgram, runCommandLine } from "../../../src/cli/program.ts";
+import { rejectionOf } from "../../support/errors.ts";
 
 const signal = new AbortController().signal;
 
@@ -191,6 +192,57 @@ describe("command lines", () => {
     expect(error).toBeInstanceOf(SottoError);
     expect(error).toMatchObject({ code: "BAD_ARGUMENT", where });
     expect(String(error)).not.toContain("\n");
+  });
+
+  test("auto takes labels, rows, a loss and a file for the front", async () => {
+    const [, options] = await called(
+      "bench m.onnx --calibration c.npy --input i.npy --n-bits auto --labels l.npy --validation v.npy " +
+        "--validation w.npy --max-loss 5e-3 --front f.json --max-milliseconds 1e3 --max-lookups 64 --max-key-bytes 2e7",
+    );
+    expect(options).toMatchObject({
+      compiler: { nBits: "auto", maxMilliseconds: 1000, maxLookups: 64, maxKeyBytes: 2e7 },
+      tuning: {
+        labels: "l.npy",
+        validation: ["v.npy", "w.npy"],
+        maxLoss: 0.005,
+        front: "f.json",
+      },
+    });
+  });
+
+  test("interior noise may be searched for, and left off where the rest is", async () => {
+    const line = "compile m.onnx --calibration c.npy -o out --interior-noise";
+    expect(await called(`${line} auto --front f.json`)).toMatchObject([
+      "compile",
+      { compiler: { interiorNoise: "auto" } },
+    ]);
+    const none = `${line} none --n-bits auto --rounding-threshold-bits none`;
+    expect(await called(none)).toMatchObject([
+      "compile",
+      { compiler: { interiorNoise: null, roundingThresholdBits: null } },
+    ]);
+  });
+
+  test.each([
+    ["auto", { nBits: "auto" }],
+    ['{"nBits":"auto","method":"FIT"}', { nBits: "auto", method: "fit" }],
+    ['{"n_bits":"auto"}', { nBits: "auto" }],
+  ])("rounding %s is left to a search", (text, expected) => {
+    expect(parseRounding(text)).toEqual(expected);
+  });
+
+  test.each([
+    ["--n-bits 4 --front f.json", "--front"],
+    ["--max-loss 0.1", "--max-loss"],
+    ["--n-bits auto --max-loss -1", "--max-loss"],
+    ["--max-lookups many", "--max-lookups"],
+    ["--n-bits automatic", "--n-bits"],
+    ["--interior-noise none --front f.json", "--front"],
+  ])("%s is refused", async (line, where) => {
+    const error = await rejectionOf(() =>
+      called(`compile m.onnx --calibration c.npy -o out ${line}`),
+    );
+    expect(error).toMatchObject({ code: "BAD_ARGUMENT", where });
   });
 
   test("every verb's help has an example", () => {
