@@ -36,7 +36,7 @@ MARGIN = 0.005
 MOST_LOSS = 0.10
 MOST_RUN_SECONDS = 120
 # Rows of a setting run until about this much time went by, at least two.
-RUN_SECONDS = 15
+RUN_SECONDS = 8
 # A run this much slower than the other measurements predict was disturbed, and is measured once more.
 DISTURBED = 1.5
 
