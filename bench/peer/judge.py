@@ -373,7 +373,8 @@ def main():
     jobs = judge.jobs(candidates)
     for system, work, entry in jobs:
         say(f"to time: {system} {work['name']} {entry['setting']['name']}, {told(entry):.4f}, {entry['cost']:.1f} s")
-    say(f"{len(jobs)} settings, about {sum(judge.expected(s, e) for s, _, e in jobs) / 60:.0f} min")
+    seconds = [0 if judge.too_long(s, e) else judge.expected(s, e) for s, _, e in jobs]
+    say(f"{len(jobs)} settings, about {sum(seconds) / 60:.0f} min")
     if options.survey:
         return
     judge.time(jobs)
