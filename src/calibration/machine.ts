@@ -22,22 +22,33 @@ export function* costModelInSteps(option: CostModelOption = DEFAULT_COST_MODEL):
   return readMachineModel() ?? (yield* measureMachineInSteps()).model;
 }
 
-/** A measured model, and the file that keeps it; null where the cache folder cannot be written. */
-export interface MachineModel {
-  readonly model: CostModel;
-  readonly path: string | null;
-}
+/** A measured model, and the file that keeps it; null with the reason where it is not kept. */
+export type MachineModel = { readonly model: CostModel } & (
+  { readonly path: string } | { readonly path: null; readonly reason: string }
+);
 
-/** Measures the running CPU and keeps the model. Throws NATIVE_MISSING. */
+/** Share of a core below which other work has disturbed the measurement. */
+const LEAST_SHARE = 0.85;
+
+/** Measures the running CPU and keeps the model, unless the CPU was busy with other work. Throws NATIVE_MISSING. */
 export function* measureMachineInSteps(): Steps<MachineModel> {
+  const start = performance.now();
+  const before = process.cpuUsage();
   const model = yield* calibrateInSteps(loadEngine(), cpuName());
+  const { user, system } = process.cpuUsage(before);
+  const share = (user + system) / 1000 / (performance.now() - start);
+  if (share < LEAST_SHARE) {
+    const percent = `${Math.round(100 * share)} % of a core`;
+    return { model, path: null, reason: `other work left only ${percent}; try again without it` };
+  }
   const path = cachePath();
   try {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, `${JSON.stringify(model, null, 2)}\n`);
     return { model, path };
-  } catch {
-    return { model, path: null }; // a cache only saves time: without one the next call measures again
+  } catch (error) {
+    // A cache only saves time: without one the next call measures again.
+    return { model, path: null, reason: error instanceof Error ? error.message : String(error) };
   }
 }
 

@@ -58,7 +58,7 @@ export async function bench(options: BenchOptions): Promise<void> {
     const lines = [
       summaryText(statistics, statistics, timings),
       layersText(layers),
-      `predicted / measured on ${threads} threads = ${formatDuration(predictedMs)} / ${formatDuration(runMs)} = ` +
+      `predicted / measured on ${threads} ${threads === 1 ? "thread" : "threads"} = ${formatDuration(predictedMs)} / ${formatDuration(runMs)} = ` +
         `${(predictedMs / runMs).toFixed(2)} (${costModel.name})`,
       rawText(raw),
       ratio === null

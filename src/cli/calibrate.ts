@@ -12,13 +12,13 @@ import { table, wantsColor } from "./terminal.ts";
 
 /** Measures, keeps the model and prints it. */
 export async function calibrate({ signal, json }: CalibrateOptions): Promise<void> {
-  const { model, path } = await withProgress((onProgress) =>
+  const measured = await withProgress((onProgress) =>
     finishAsync(measureMachineInSteps(), { signal, onProgress }),
   );
-  if (json !== undefined) await writeJson(json, model);
+  if (json !== undefined) await writeJson(json, measured.model);
   if (json === "-") return;
-  const kept = path === null ? "not kept: the cache folder cannot be written" : `kept in ${path}`;
-  process.stdout.write(`${modelText(model)}\n${kept}\n`);
+  const kept = measured.path === null ? `not kept: ${measured.reason}` : `kept in ${measured.path}`;
+  process.stdout.write(`${modelText(measured.model)}\n${kept}\n`);
 }
 
 function modelText({ name, externalProducts, keyswitch, stream, combination }: CostModel): string {

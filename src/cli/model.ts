@@ -27,7 +27,7 @@ export interface EncryptedRun {
   readonly threads: number;
   readonly signal: AbortSignal;
   readonly timings: Timings;
-  /** Called after each row with the nanoseconds of each instruction, if the engine measures them. */
+  /** Called after each row with the nanoseconds of each instruction. */
   readonly onInstructionTimes?: (nanoseconds: Float64Array) => void;
 }
 

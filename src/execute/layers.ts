@@ -30,6 +30,8 @@ export interface Layer {
     /** Half width of the decision, in standard deviations. */
     readonly margin: number;
     readonly log2Failure: number;
+    /** The standard deviation as a share of the interval that is read; null where no noise is borne. */
+    readonly share: number | null;
   } | null;
 }
 
@@ -40,7 +42,7 @@ export interface Measurement {
   readonly costModel: CostModel;
   /** Median of whole runs. */
   readonly runMs: number;
-  /** Of each instruction, as the engine measured; empty if it did not. */
+  /** Of each instruction, the median over runs; empty where nothing ran. */
   readonly instructionMs: readonly number[];
 }
 
@@ -61,7 +63,9 @@ export function layersOf(
     const std = choice.noiseStd[index];
     const size = choice.parameters.polynomialSize * choice.extensions[index];
     const margin = effectiveMargin(constraints[index], size) / std;
-    return { std, margin, log2Failure: choice.log2Failure[index] };
+    const { interior } = constraints[index];
+    const share = interior === undefined ? null : std / interior.width;
+    return { std, margin, log2Failure: choice.log2Failure[index], share };
   };
   const layers = program.instructions.map((instruction, i): Layer => {
     const id = program.origins[i];

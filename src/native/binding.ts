@@ -11,8 +11,8 @@ export interface NativeControl {
   done(): number;
   /** Work units of the running call; 0 before it starts. */
   total(): number;
-  /** After a run: how long each instruction took; empty before. Engines that do not measure have no such method. */
-  instructionNanoseconds?(): Float64Array;
+  /** After a run: how long each instruction took; empty after other calls. */
+  instructionNanoseconds(): Float64Array;
   /** Makes the call fail with CANCELLED within one batch. */
   cancel(): void;
 }

@@ -13,7 +13,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Called about ten times a second with finished and total work units. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Called after a run with the nanoseconds of each instruction, if the engine measures them. */
+  /** Called after a run with the nanoseconds of each instruction. */
   readonly onInstructionTimes?: (nanoseconds: Float64Array) => void;
 }
 
@@ -35,8 +35,8 @@ export async function withControl<T>(
   try {
     const result = await call(control);
     report();
-    const times = control.instructionNanoseconds?.();
-    if (times !== undefined && times.length > 0) onInstructionTimes?.(times);
+    const times = control.instructionNanoseconds();
+    if (times.length > 0) onInstructionTimes?.(times);
     return result;
   } finally {
     if (timer) clearInterval(timer);

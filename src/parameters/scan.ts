@@ -16,6 +16,7 @@ import {
 } from "./cost.ts";
 import { modulusSwitchVariancePerBit } from "./noise.ts";
 import type { Decomposition } from "./parameters.ts";
+import { minimalNoiseStd } from "./security.ts";
 import type { Candidates, KeyswitchCandidates, RotationCandidate, SearchSpace } from "./space.ts";
 
 /** One class of decisions in numbers: the noise it has and, for each polynomial size and extension, what it bears. */
@@ -261,7 +262,11 @@ function scanDimensions(
   let dimension = leastDimension(entry, requirements, range);
   for (; dimension <= last; dimension++) {
     if (cost(dimension, entry.leastExtensions) >= limit) break;
-    if (keyBytes(entry.rotation, keyswitch.level, dimension) > settings.maxKeyBytes) break;
+    if (
+      settings.maxKeyBytes < Infinity &&
+      keyBytes(entry.rotation, keyswitch.level, dimension) > settings.maxKeyBytes
+    )
+      break;
     const indices = extensionsAt(entry, requirements, {
       dimension,
       keyswitch: entry.rotation.bigDimension * (keyswitch.variancePerBit[dimension - first] ?? 0),
@@ -369,7 +374,7 @@ function keyBytes(rotation: RotationCandidate, level: number, lweDimension: numb
     polynomialSize,
     bootstrap: { baseLog, level: rotation.level },
     keyswitch: { baseLog: 0, level },
-    lweNoiseStd: 0,
-    glweNoiseStd: 0,
+    lweNoiseStd: minimalNoiseStd(lweDimension),
+    glweNoiseStd: Math.sqrt(rotation.freshVariance),
   });
 }

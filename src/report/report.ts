@@ -4,6 +4,7 @@
  */
 import { type Layer, layersOf, type Measurement } from "../execute/layers.ts";
 import type { CompiledModule } from "../execute/module.ts";
+import type { InteriorChoice } from "../parameters/choice.ts";
 import { barChart, page, table } from "./html.ts";
 
 /** What a report may have beside the compiled model. */
@@ -65,6 +66,7 @@ function summaryRows(
     ...times,
     ["Failure probability of a lookup, at most", `2^${statistics.log2PError.toFixed(1)}`],
     ["Failure probability of an inference", `2^${statistics.log2FailureProbability.toFixed(1)}`],
+    ...interiorRows(statistics.interior),
     ["Security", `${statistics.securityBits.toFixed(1)} bits`],
     ["Evaluation keys as sent", megabytes(statistics.evaluationKeyBytes)],
     ["Encrypted input", megabytes(statistics.inputBytes)],
@@ -75,6 +77,15 @@ function summaryRows(
         `bootstrap ${parameters.bootstrap.level} x ${parameters.bootstrap.baseLog} bits, ` +
         `keyswitch ${parameters.keyswitch.level} x ${parameters.keyswitch.baseLog} bits`,
     ],
+  ];
+}
+
+/** Noise of tables and outputs that bear it. */
+function interiorRows(interior: InteriorChoice | null): (readonly [string, string])[] {
+  if (interior === null) return [];
+  return [
+    ["Noise inside intervals (std), at most", `${(100 * interior.noise).toFixed(2)} %`],
+    ["Leaving an interval from its middle, at most", `2^${interior.log2Leaving.toFixed(1)}`],
   ];
 }
 
@@ -125,10 +136,14 @@ function layerRows(layers: readonly Layer[], measurement: Measurement | undefine
     lookup === null ? "" : String(lookup.extension),
     kind === "output" ? "" : milliseconds(predictedMs),
     ...(measurement === undefined ? [] : [measuredMs === null ? "" : milliseconds(measuredMs)]),
-    noise === null ? "" : `2^${Math.log2(noise.std).toFixed(2)}`,
+    noise === null ? "" : `2^${Math.log2(noise.std).toFixed(2)}${shareText(noise.share)}`,
     noise === null ? "" : `${noise.margin.toFixed(1)} std`,
     noise === null ? "" : `2^${noise.log2Failure.toFixed(1)}`,
   ]);
+}
+
+function shareText(share: number | null): string {
+  return share === null ? "" : `, ${(100 * share).toFixed(2)} % of the interval`;
 }
 
 function threadsText(threads: number): string {

@@ -42,7 +42,12 @@ export function fakeEngine(truth: CostModel): {
       encrypt: () => new Uint8Array(0),
       decrypt: () => [],
     }),
-    newControl: () => ({ done: () => 0, total: () => 0, cancel: () => undefined }),
+    newControl: () => ({
+      done: () => 0,
+      total: () => 0,
+      cancel: () => undefined,
+      instructionNanoseconds: () => new Float64Array(0),
+    }),
     // The length of a program stands for its work.
     parseProgram: ({ length }) => ({
       modelId: new Uint8Array(16),

@@ -24,9 +24,10 @@ const PADDING: usize = 4;
 pub(crate) struct ExternalProduct {
     polynomial_size: usize,
     polynomials: usize,
+    level: usize,
     /// Transforms of the digits: for each ciphertext, level and polynomial.
     spectra: AVec<c64>,
-    /// Transforms of the products: for each ciphertext and polynomial.
+    /// Transforms of the products of a tile: for each ciphertext and polynomial.
     sums: AVec<c64>,
     buffers: ComputationBuffers,
 }
@@ -36,6 +37,7 @@ impl Default for ExternalProduct {
         Self {
             polynomial_size: 0,
             polynomials: 0,
+            level: 0,
             spectra: AVec::new(0),
             sums: AVec::new(0),
             buffers: ComputationBuffers::new(),
@@ -44,13 +46,20 @@ impl Default for ExternalProduct {
 }
 
 impl ExternalProduct {
-    /// Prepares for products of this shape with keys of `level` digits.
-    pub(crate) fn resize(&mut self, shape: Shape, level: usize, transform: &Transform) {
+    /// Prepares for products of this shape with keys of `level` digits, of up to `ciphertexts` at a time.
+    pub(crate) fn resize(
+        &mut self,
+        shape: Shape,
+        level: usize,
+        ciphertexts: usize,
+        transform: &Transform,
+    ) {
         self.polynomial_size = shape.polynomial_size;
         self.polynomials = shape.polynomials;
-        let row = self.row_points();
-        self.spectra.resize(TILE * level * shape.polynomials * row, c64::default());
-        self.sums.resize(TILE * shape.polynomials * row, c64::default());
+        self.level = level;
+        let points = shape.polynomials * self.row_points();
+        self.spectra.resize(ciphertexts * level * points, c64::default());
+        self.sums.resize(TILE * points, c64::default());
         let fft = transform.fft.as_view();
         let requirement = fft.forward_scratch().or(fft.backward_scratch());
         self.buffers.resize(requirement.unaligned_bytes_required());
@@ -61,62 +70,57 @@ impl ExternalProduct {
         self.polynomial_size / 2 + PADDING
     }
 
-    /// `sum += ggsw * rounded` for each of at most `TILE` ciphertexts that lie end to end; `rounded`
-    /// holds decomposer states and is used up.
-    pub(crate) fn add_assign(
+    /// Sets one polynomial of a ciphertext that is to be multiplied; `rounded` holds decomposer states
+    /// and is used up.
+    pub(crate) fn set(
         &mut self,
-        sums: &mut [u64],
-        ggsw: &FourierGgswCiphertextView<'_>,
+        ciphertext: usize,
+        polynomial: usize,
         rounded: &mut [u64],
+        base_log: usize,
         transform: &Transform,
     ) {
-        let words = self.polynomials * self.polynomial_size;
-        let tile = rounded.len() / words;
-        self.transform_digits(ggsw, rounded, transform);
-        let size = Size {
-            half: self.polynomial_size / 2,
-            row: self.row_points(),
-            rows: ggsw.decomposition_level_count().0 * self.polynomials,
-            polynomials: self.polynomials,
-        };
-        let key = ggsw.as_view().data();
-        let (spectra, products) = (&self.spectra, &mut self.sums);
-        match tile {
-            1 => multiply::<1>(size, key, spectra, products),
-            2 => multiply::<2>(size, key, spectra, products),
-            3 => multiply::<3>(size, key, spectra, products),
-            _ => multiply::<TILE>(size, key, spectra, products),
-        }
-        let rows = self.sums.chunks_exact_mut(size.row);
-        for (polynomial, row) in sums.chunks_exact_mut(self.polynomial_size).zip(rows) {
-            transform.fft.as_view().add_backward_in_place_as_torus(
-                Polynomial::from_container(polynomial),
-                FourierPolynomialMutView { data: &mut row[..size.half] },
-                self.buffers.stack(),
-            );
+        let row = self.row_points();
+        for level in 0..self.level {
+            // In the key's order, which is that of the decomposition: the lowest digit first.
+            let index = (ciphertext * self.level + level) * self.polynomials + polynomial;
+            let spectrum = &mut self.spectra[index * row..][..self.polynomial_size / 2];
+            take_digits(rounded, spectrum, &transform.twist, base_log);
+            transform.plan.fwd(spectrum, self.buffers.stack());
         }
     }
 
-    /// Fills `spectra`: ciphertext by ciphertext, in the key's order of levels and polynomials.
-    fn transform_digits(
+    /// `sum += ggsw * ciphertext` for each ciphertext that was set; sums lie end to end.
+    pub(crate) fn add_to(
         &mut self,
+        sums: &mut [u64],
         ggsw: &FourierGgswCiphertextView<'_>,
-        rounded: &mut [u64],
         transform: &Transform,
     ) {
-        let base_log = ggsw.decomposition_base_log().0;
-        let level = ggsw.decomposition_level_count().0;
-        let row = self.row_points();
-        let ciphertexts = rounded.chunks_exact_mut(self.polynomials * self.polynomial_size);
-        let spectra = self.spectra.chunks_exact_mut(level * self.polynomials * row);
-        for (states, spectra) in ciphertexts.zip(spectra) {
-            for spectra in spectra.chunks_exact_mut(self.polynomials * row) {
-                let polynomials = states.chunks_exact_mut(self.polynomial_size);
-                for (states, row) in polynomials.zip(spectra.chunks_exact_mut(row)) {
-                    let spectrum = &mut row[..self.polynomial_size / 2];
-                    take_digits(states, spectrum, &transform.twist, base_log);
-                    transform.plan.fwd(spectrum, self.buffers.stack());
-                }
+        let size = Size {
+            half: self.polynomial_size / 2,
+            row: self.row_points(),
+            rows: self.level * self.polynomials,
+            polynomials: self.polynomials,
+        };
+        let key = ggsw.as_view().data();
+        let words = self.polynomials * self.polynomial_size;
+        let spectra = self.spectra.chunks(TILE * size.rows * size.row);
+        for (sums, spectra) in sums.chunks_mut(TILE * words).zip(spectra) {
+            let products = &mut self.sums;
+            match sums.len() / words {
+                1 => multiply::<1>(size, key, spectra, products),
+                2 => multiply::<2>(size, key, spectra, products),
+                3 => multiply::<3>(size, key, spectra, products),
+                _ => multiply::<TILE>(size, key, spectra, products),
+            }
+            let rows = self.sums.chunks_exact_mut(size.row);
+            for (polynomial, row) in sums.chunks_exact_mut(self.polynomial_size).zip(rows) {
+                transform.fft.as_view().add_backward_in_place_as_torus(
+                    Polynomial::from_container(polynomial),
+                    FourierPolynomialMutView { data: &mut row[..size.half] },
+                    self.buffers.stack(),
+                );
             }
         }
     }
@@ -226,7 +230,7 @@ mod tests {
             [1024, 3, 23, 1, 4],
             [2048, 2, 16, 2, 3],
             [512, 4, 7, 5, 2],
-            [256, 2, 30, 1, 4],
+            [256, 2, 30, 1, 9],
         ] {
             let mut word = draws(size as u64 + level as u64);
             let transform = Transform::new(size);
@@ -265,8 +269,12 @@ mod tests {
             let mut sum = start;
             let mut product = ExternalProduct::default();
             let shape = Shape { polynomial_size: size, polynomials, extension_log: 0 };
-            product.resize(shape, level.0, &transform);
-            product.add_assign(&mut sum, &ggsw, &mut rounded, &transform);
+            product.resize(shape, level.0, tile, &transform);
+            for (index, states) in rounded.chunks_exact_mut(size).enumerate() {
+                let (ciphertext, polynomial) = (index / polynomials, index % polynomials);
+                product.set(ciphertext, polynomial, states, base_log.0, &transform);
+            }
+            product.add_to(&mut sum, &ggsw, &transform);
             for (word, expected) in sum.iter().zip(reference) {
                 let error = word.wrapping_sub(expected).cast_signed().unsigned_abs() as f64;
                 assert!(error < tolerance, "{size}: error {error:e}");

@@ -68,8 +68,8 @@ impl Shape {
 #[derive(Default)]
 pub(crate) struct Rotator {
     accumulators: Vec<u64>,
-    /// Rotated minus unrotated accumulators of a tile, rounded for decomposition.
-    differences: Vec<u64>,
+    /// A rotated minus an unrotated polynomial, rounded for decomposition.
+    difference: Vec<u64>,
     product: ExternalProduct,
 }
 
@@ -79,9 +79,10 @@ impl Rotator {
         let words = batch * shape.accumulator_words();
         self.accumulators.clear();
         self.accumulators.resize(words, 0);
-        self.differences.resize(shape.tile_lookups() * shape.accumulator_words(), 0);
+        self.difference.resize(shape.polynomial_size, 0);
         let level = keys.bootstrap.decomposition_level_count().0;
-        self.product.resize(shape, level, &keys.transform);
+        let ciphertexts = shape.tile_lookups() << shape.extension_log;
+        self.product.resize(shape, level, ciphertexts, &keys.transform);
     }
 
     /// Sets lookup `index` of the batch to its table divided by `X^body`.
@@ -131,20 +132,25 @@ impl Rotator {
         let words = shape.accumulator_words();
         let first = tile * shape.tile_lookups() * words;
         let accumulators = &mut self.accumulators[first..first + rotations.len() * words];
-        let differences = &mut self.differences[..accumulators.len()];
         let decomposer = SignedDecomposer::<u64>::new(
             ggsw.decomposition_base_log(),
             ggsw.decomposition_level_count(),
         );
-        let lookups = differences.chunks_exact_mut(words).zip(accumulators.chunks_exact(words));
-        for ((differences, accumulator), rotation) in lookups.zip(rotations) {
-            subtract_rotated(shape, &decomposer, differences, accumulator, rotation as usize);
+        let base_log = ggsw.decomposition_base_log().0;
+        for (lookup, (accumulator, rotation)) in
+            accumulators.chunks_exact(words).zip(rotations).enumerate()
+        {
+            for part in 0..1 << shape.extension_log {
+                let turn = Turn::new(shape, part, rotation as usize);
+                for polynomial in 0..shape.polynomials {
+                    turn.subtract(&decomposer, &mut self.difference, accumulator, polynomial);
+                    let ciphertext = (lookup << shape.extension_log) + part;
+                    let difference = &mut self.difference;
+                    self.product.set(ciphertext, polynomial, difference, base_log, transform);
+                }
+            }
         }
-        // With a large extension the parts of one lookup are several tiles of products.
-        let words = TILE * shape.glwe_words();
-        for (sums, rounded) in accumulators.chunks_mut(words).zip(differences.chunks_mut(words)) {
-            self.product.add_assign(sums, ggsw, rounded, transform);
-        }
+        self.product.add_to(accumulators, ggsw, transform);
     }
 
     /// Writes coefficient `degree` of lookup `index` as a ciphertext under the big key.
@@ -162,60 +168,55 @@ impl Rotator {
     }
 }
 
-/// `differences = X^rotation accumulator - accumulator`, rounded for decomposition. Rotating the whole by
-/// `r` moves part `j - r` to part `j`, and turns a part by one degree more if it wraps around.
-fn subtract_rotated(
+/// How one part of an accumulator is rotated.
+struct Turn {
     shape: Shape,
-    decomposer: &SignedDecomposer<u64>,
-    differences: &mut [u64],
-    accumulator: &[u64],
-    rotation: usize,
-) {
-    let factor = 1usize << shape.extension_log;
-    let words = shape.glwe_words();
-    for (part, difference) in differences.chunks_exact_mut(words).enumerate() {
-        let source = (factor + part - rotation % factor) % factor;
-        rotate_subtract_and_round(
-            decomposer,
-            difference,
-            &accumulator[source * words..(source + 1) * words],
-            &accumulator[part * words..(part + 1) * words],
-            (factor + rotation - 1 - part) / factor,
-            shape.polynomial_size,
-        );
-    }
+    part: usize,
+    /// Part that moves here.
+    source: usize,
+    /// Degrees that it is turned by.
+    degree: usize,
 }
 
-/// `output = X^degree source - subtrahend` for each polynomial, modulo `X^N + 1`, rounded to what the
-/// decomposition can represent: everything before the external product in one pass.
-fn rotate_subtract_and_round(
-    decomposer: &SignedDecomposer<u64>,
-    output: &mut [u64],
-    source: &[u64],
-    subtrahend: &[u64],
-    degree: usize,
-    polynomial_size: usize,
-) {
-    let (turns, shift) = (degree / polynomial_size, degree % polynomial_size);
-    // The coefficients that wrap around change sign, and all do after an odd number of turns.
-    let wrapped_keep_sign = !turns.is_multiple_of(2);
-    vectorized(
-        #[inline(always)]
-        || {
-            let polynomials = output
-                .chunks_exact_mut(polynomial_size)
-                .zip(source.chunks_exact(polynomial_size))
-                .zip(subtrahend.chunks_exact(polynomial_size));
-            for ((output, source), subtrahend) in polynomials {
+impl Turn {
+    /// Rotating the whole by `r` moves part `j - r` to part `j`, and turns a part by one degree more if
+    /// it wraps around.
+    fn new(shape: Shape, part: usize, rotation: usize) -> Self {
+        let factor = 1usize << shape.extension_log;
+        let source = (factor + part - rotation % factor) % factor;
+        Self { shape, part, source, degree: (factor + rotation - 1 - part) / factor }
+    }
+
+    /// `output = X^degree source - part` of one polynomial, modulo `X^N + 1`, rounded to what the
+    /// decomposition can represent: everything before the external product in one pass.
+    fn subtract(
+        &self,
+        decomposer: &SignedDecomposer<u64>,
+        output: &mut [u64],
+        accumulator: &[u64],
+        polynomial: usize,
+    ) {
+        let size = self.shape.polynomial_size;
+        let polynomial_of = |part: usize| {
+            let first = part * self.shape.glwe_words() + polynomial * size;
+            &accumulator[first..first + size]
+        };
+        let (source, subtrahend) = (polynomial_of(self.source), polynomial_of(self.part));
+        let (turns, shift) = (self.degree / size, self.degree % size);
+        // The coefficients that wrap around change sign, and all do after an odd number of turns.
+        let wrapped_keep_sign = !turns.is_multiple_of(2);
+        vectorized(
+            #[inline(always)]
+            || {
                 let (low_output, high_output) = output.split_at_mut(shift);
                 let (low_subtrahend, high_subtrahend) = subtrahend.split_at(shift);
-                let (low_source, high_source) = source.split_at(polynomial_size - shift);
+                let (low_source, high_source) = source.split_at(size - shift);
                 let (low, high) = (wrapped_keep_sign, !wrapped_keep_sign);
                 subtract_and_round(decomposer, low_output, high_source, low_subtrahend, low);
                 subtract_and_round(decomposer, high_output, low_source, high_subtrahend, high);
-            }
-        },
-    );
+            },
+        );
+    }
 }
 
 /// `output = ±source - subtrahend`, rounded.

@@ -6,7 +6,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { costModelInSteps, readMachineModel } from "../../../src/calibration/machine.ts";
+import {
+  costModelInSteps,
+  measureMachineInSteps,
+  readMachineModel,
+} from "../../../src/calibration/machine.ts";
 import { COST_MODELS, DEFAULT_COST_MODEL } from "../../../src/parameters/cost-models.ts";
 import { finish } from "../../../src/steps.ts";
 import { fakeEngine } from "../../support/fake-engine.ts";
@@ -20,6 +24,11 @@ vi.mock("../../../src/native/load.ts", () => ({
 let cache = "";
 let timed = { calls: 0 };
 
+/** Microseconds of CPU time that this process seems to get during a measurement. */
+function stubCpuTime(user: number): void {
+  vi.spyOn(process, "cpuUsage").mockReturnValue({ user, system: 0 });
+}
+
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["performance"] });
   cache = mkdtempSync(join(tmpdir(), "sotto-cache-"));
@@ -28,11 +37,13 @@ beforeEach(() => {
   timed = fake.timed;
   native.engine = fake.engine;
   native.fingerprint = "first build";
+  stubCpuTime(Infinity);
 });
 
 afterEach(() => {
   vi.useRealTimers();
   vi.unstubAllEnvs();
+  vi.restoreAllMocks();
   rmSync(cache, { recursive: true, force: true });
 });
 
@@ -73,6 +84,16 @@ describe("the model of this machine", () => {
     expect(model.keyswitch).toBeCloseTo(COST_MODELS.avx512.keyswitch, 3);
     expect(readMachineModel()).toBeNull();
   });
+});
+
+test("a measurement that other work disturbed is not kept", () => {
+  stubCpuTime(1);
+  const measured = finish(measureMachineInSteps());
+  expect(measured).toMatchObject({
+    path: null,
+    reason: expect.stringContaining("other work") as unknown,
+  });
+  expect(readMachineModel()).toBeNull();
 });
 
 test("other models need no engine", () => {

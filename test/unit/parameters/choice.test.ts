@@ -74,8 +74,8 @@ test("a choice prints as one fact a line", () => {
     extensions     1
     failure        2^-40.0 per item at most, 2^-34.0 per inference
     security       128.0 bits
-    lookups        10609.5 ms on one core (operations of the concrete-optimizer)
-    evaluation key 55.4 MB"
+    predicted      10609.5 ms for all lookups on one core (operations of the concrete-optimizer)
+    evaluation key 45.8 MB"
   `);
   const plain = chooseParameters([], {}, { costModel: OPERATIONS });
   expect(print(plain)).toMatchInlineSnapshot(`
@@ -83,7 +83,7 @@ test("a choice prints as one fact a line", () => {
     small key      none, no lookups
     failure        0 per item at most, 0 per inference
     security       128.0 bits
-    lookups        0.0 ms on one core (operations of the concrete-optimizer)
+    predicted      0.0 ms for all lookups on one core (operations of the concrete-optimizer)
     evaluation key 0.0 MB"
   `);
 });

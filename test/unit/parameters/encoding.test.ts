@@ -29,7 +29,10 @@ test("a block decodes to the parameters it was made of", () => {
     glweDimension: fc.integer({ min: 1, max: 6 }),
     polynomialSize: fc.integer({ min: 8, max: 14 }).map((log) => 2 ** log),
     bootstrap: digits,
-    keyswitch: digits,
+    keyswitch: fc.record({
+      baseLog: fc.integer({ min: 1, max: 4 }),
+      level: fc.integer({ min: 1, max: 8 }),
+    }),
     lweNoiseStd: std,
     glweNoiseStd: std,
   });

@@ -336,12 +336,16 @@ describe("limits and edges", () => {
     const small = choose(constraints, {}, { maxKeyBytes });
     expect(small.evaluationKeyBytes).toBeLessThanOrEqual(maxKeyBytes);
     expect(small.predictedNanoseconds).toBeGreaterThan(free.predictedNanoseconds);
+    const exact = choose(constraints, {}, { maxKeyBytes: free.evaluationKeyBytes });
+    expect(exact.parameters).toEqual(free.parameters);
   });
 
-  test("the size of the keys is that of seeded bodies", () => {
+  test("the size of the keys is that of packed bodies and the seeds of their pieces", () => {
     const { parameters: p } = choose([lookup(4, 16)], {}, { costModel: OPERATIONS });
-    const bodies = 2048 * 5 + 822 * 3 * 1024;
-    expect(evaluationKeyBytes(p)).toBe(80 + 48 + 32 + 8 * bodies + 32);
+    // Noise of 2^-18.4 leaves 22 of 32 bits, noise of 2^-49.95 leaves 53 of 64.
+    const bits = 2048 * 5 * 22 + 822 * 3 * 1024 * 53;
+    const seeds = 16 * (2048 / 256 + Math.ceil(822 / 16));
+    expect(evaluationKeyBytes(p)).toBe(80 + 48 + 32 + bits / 8 + seeds);
   });
 
   test("without lookups there is one key, as small as the outputs allow", () => {
@@ -382,7 +386,7 @@ describe("limits and edges", () => {
   });
 
   test("the default space is that of the documentation", () => {
-    expect(DEFAULT_SPACE.lweDimension).toEqual([460, 1300]);
+    expect(DEFAULT_SPACE.lweDimension).toEqual([460, 1270]);
     expect(DEFAULT_SPACE.extensions).toEqual([1, 2, 4, 8, 16, 32]);
   });
 });

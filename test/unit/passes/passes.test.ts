@@ -260,6 +260,26 @@ describe("composing", () => {
     expect(composeTables(stepped)).toEqual(stepped);
   });
 
+  test("lets the reader of a rounding table read what that reads, and keeps it for its other readers", () => {
+    const encoding = { kind: "fit", steps: 8, interval: { lo: -20, hi: 20 } } as const;
+    const circuit = circuitOf((b) => {
+      const x = b.input(0, [1, 1], range, "x");
+      const inner = b.emit(divideTable(2, [-6, 7], encoding), [x], "t");
+      const weights = int64([1, 1], [3]);
+      return [
+        b.emit({ kind: "matmul", weights }, [inner], "conv"),
+        b.emit(divideTable(2, [-6, 7]), [inner], "shortcut"),
+      ];
+    });
+    const composed = composeTables(circuit);
+    const tables = composed.values.filter(({ op }) => op.kind === "table");
+    expect(tables.map(({ name, inputs }) => [name, ...inputs])).toEqual([
+      ["t", 0],
+      ["shortcut", 0],
+    ]);
+    expect(evaluate(composed, [codes])).toEqual(evaluate(circuit, [codes]));
+  });
+
   test("moves no constant per element across a reshape", () => {
     const constants = float64([1, 2], [1, 2]);
     const circuit = circuitOf((b) => {
