@@ -83,6 +83,10 @@ function linkOf(objective: string): Link {
   const [name, ...parameters] = objective.split(" ");
   const sigmoid = parameters.find((parameter) => parameter.startsWith("sigmoid:"));
   const slope = sigmoid ? Number(sigmoid.slice("sigmoid:".length)) : 1;
+  if (!(slope > 0 && slope < Infinity)) {
+    const message = `expected sigmoid: and a number above 0, got ${sigmoid}`;
+    throw new SottoError("BAD_MODEL", WHERE, message);
+  }
   switch (name) {
     case "binary":
       return { kind: "twoClasses", slope };
