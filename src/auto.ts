@@ -55,7 +55,8 @@ export function opennessOf(options: CompileOptions, graph: Graph): Openness {
     rounding: openRounding(roundingThresholdBits),
     quantization:
       nBits === "auto" && !importQat && quantization === undefined ? null : { fixed: quantization },
-    failure: !isGiven,
+    // With bits that the caller chose, the failure probability is the documented default too.
+    failure: nBits === "auto" && !isGiven,
     noise: interiorNoise === "auto" ? null : { fixed: interiorNoise },
     nodes: importQat ? [] : nodesWithWeights(graph),
   };

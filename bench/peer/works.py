@@ -32,7 +32,7 @@ TUNED = {
     ", mse": {"perChannelWeights": True, "biasCorrection": True, "calibration": "mse"},
 }
 FIT = {"method": "fit", "n_bits": 6}
-INTERIOR_NOISE = [0.012, 0.02, 0.03, 0.045]
+INTERIOR_NOISE = [0.015, 0.03]
 # Models trained without quantization keep their accuracy with these bits; fewer and more were tried.
 SOTTO_BITS = [3, 4, 5, 6]
 # Settings that promise the right step of every table at the failure probability, for comparison.

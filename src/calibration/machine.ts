@@ -19,13 +19,19 @@ export type CostModelOption = CpuClass | "machine" | CostModel;
 export function* costModelInSteps(option: CostModelOption = DEFAULT_COST_MODEL): Steps<CostModel> {
   if (typeof option === "object") return option;
   if (option !== "machine") return COST_MODELS[option];
-  return readMachineModel() ?? (yield* measureMachineInSteps()).model;
+  const known = readMachineModel();
+  if (known !== null) return known;
+  const measured = yield* measureMachineInSteps();
+  // A disturbed measurement says less of this CPU than the shipped model of its class.
+  return measured.isDisturbed ? DEFAULT_COST_MODEL : measured.model;
 }
 
 /** A measured model, and the file that keeps it; null with the reason where it is not kept. */
-export type MachineModel = { readonly model: CostModel } & (
-  { readonly path: string } | { readonly path: null; readonly reason: string }
-);
+export type MachineModel = {
+  readonly model: CostModel;
+  /** Other work took too much of the core. */
+  readonly isDisturbed: boolean;
+} & ({ readonly path: string } | { readonly path: null; readonly reason: string });
 
 /** Share of a core below which other work has disturbed the measurement. */
 const LEAST_SHARE = 0.85;
@@ -39,16 +45,26 @@ export function* measureMachineInSteps(): Steps<MachineModel> {
   const share = (user + system) / 1000 / (performance.now() - start);
   if (share < LEAST_SHARE) {
     const percent = `${Math.round(100 * share)} % of a core`;
-    return { model, path: null, reason: `other work left only ${percent}; try again without it` };
+    return {
+      model,
+      isDisturbed: true,
+      path: null,
+      reason: `other work left only ${percent}; try again without it`,
+    };
   }
   const path = cachePath();
   try {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, `${JSON.stringify(model, null, 2)}\n`);
-    return { model, path };
+    return { model, isDisturbed: false, path };
   } catch (error) {
     // A cache only saves time: without one the next call measures again.
-    return { model, path: null, reason: error instanceof Error ? error.message : String(error) };
+    return {
+      model,
+      isDisturbed: false,
+      path: null,
+      reason: error instanceof Error ? error.message : String(error),
+    };
   }
 }
 

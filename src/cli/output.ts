@@ -65,13 +65,14 @@ export function costJson(
   if (statistics === null) return { circuit, crypto: null };
   const { pError, failureProbability, securityBits, evaluationKeyBytes, inputBytes, outputBytes } =
     statistics;
-  const { parameters, predictedMs } = statistics;
+  const { parameters, predictedMs, interior } = statistics;
   return {
     circuit,
     crypto: {
       predictedMs,
       pError,
       failureProbability,
+      interiorNoise: interior?.noise ?? null,
       securityBits,
       evaluationKeyBytes,
       inputBytes,
@@ -102,6 +103,13 @@ export function outputsText(outputs: readonly Tensor[]): string {
   return table(["row", "output", "values"], rows, { color: wantsColor(process.stdout) });
 }
 
+/** What tables with interior noise get; none without. */
+function noiseRows({ interior }: Statistics): [string, string][] {
+  if (interior === null) return [];
+  const share = `${(100 * interior.noise).toFixed(1)} % of the interval`;
+  return [["noise that tables bear, std", share]];
+}
+
 /** Costs and times for people. */
 export function summaryText(
   { tableLookups, maxBitWidth }: CircuitStatistics,
@@ -121,6 +129,7 @@ export function summaryText(
         formatDuration(s.predictedMs),
       ],
       ["failure probability of an inference", formatProbability(s.log2FailureProbability)],
+      ...noiseRows(s),
       ["security", `${Math.floor(s.securityBits)} bits`],
       ["evaluation keys, as sent", formatBytes(s.evaluationKeyBytes)],
       ["encrypted input, as sent", formatBytes(s.inputBytes)],

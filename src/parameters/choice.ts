@@ -64,9 +64,11 @@ export interface ParameterChoice {
   readonly parameters: CryptoParameters;
   /** Extension factor of each lookup; 1 for outputs. */
   readonly extensions: readonly number[];
-  /** Failure probability of one item, at the actual noise. */
+  /** Failure probability of one item, at the actual noise; of one that tolerates noise that of leaving (`InteriorChoice`). */
   readonly log2Failure: readonly number[];
-  /** Probability that any item of the inference fails. */
+  /** The largest failure probability of items that must be right; -Infinity without any. */
+  readonly log2WorstFailure: number;
+  /** Probability that any item of the inference fails that must be right; those that tolerate noise are not counted. */
   readonly log2GlobalFailure: number;
   /** Bound on the failure probability of one item that the search worked with. */
   readonly log2Bound: number;
@@ -157,6 +159,9 @@ export function evaluateChoice(
     return log2FailureOf(effectiveMargin(constraint, size), variances[index] ?? 0);
   });
   const noiseStd = variances.map(Math.sqrt);
+  const promised = constraints.flatMap(({ count, interior }, index) =>
+    interior === undefined ? [{ count, log2Failure: log2Failure[index] ?? 0 }] : [],
+  );
   let nanoseconds = 0;
   constraints.forEach((constraint, index) => {
     if (constraint.kind === "output") return;
@@ -167,9 +172,11 @@ export function evaluateChoice(
     parameters,
     extensions,
     log2Failure,
-    log2GlobalFailure: combineFailures(
-      constraints.map(({ count }, index) => ({ count, log2Failure: log2Failure[index] ?? 0 })),
+    log2WorstFailure: promised.reduce(
+      (worst, item) => Math.max(worst, item.log2Failure),
+      -Infinity,
     ),
+    log2GlobalFailure: combineFailures(promised),
     ...bounds,
     noiseStd,
     interior: interiorOf(constraints, noiseStd, log2Failure),
@@ -271,7 +278,6 @@ export function print(choice: ParameterChoice): string {
   const p = choice.parameters;
   const power = (log2: number): string => (log2 === -Infinity ? "0" : `2^${log2.toFixed(1)}`);
   const digits = (d: Decomposition): string => `${d.level} x ${d.baseLog} bits`;
-  const worst = choice.log2Failure.reduce((most, failure) => Math.max(most, failure), -Infinity);
   const keys =
     p.lweDimension === 0
       ? ["small key      none, no lookups"]
@@ -286,12 +292,12 @@ export function print(choice: ParameterChoice): string {
       ? []
       : [
           `interior noise ${(100 * choice.interior.noise).toFixed(2)} % of an interval at most, ` +
-            `${power(choice.interior.log2Leaving)} to leave it`,
+            `${power(choice.interior.log2Leaving)} to leave it from its middle`,
         ];
   return [
     `big key        k ${p.glweDimension}, N ${p.polynomialSize}, noise ${power(Math.log2(p.glweNoiseStd))}`,
     ...keys,
-    `failure        ${power(worst)} per item at most, ${power(choice.log2GlobalFailure)} per inference`,
+    `failure        ${power(choice.log2WorstFailure)} per item at most, ${power(choice.log2GlobalFailure)} per inference`,
     ...interior,
     `security       ${choice.securityBits.toFixed(1)} bits`,
     `predicted      ${(choice.predictedNanoseconds / 1e6).toFixed(1)} ms for all lookups on one core (${choice.costModel.name})`,

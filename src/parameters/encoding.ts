@@ -14,6 +14,7 @@ export const PARAMETERS_BYTES = 48;
 const MAX_LWE_DIMENSION = 4096;
 const MAX_GLWE_DIMENSION = 8;
 const MIN_POLYNOMIAL_SIZE = 256;
+const MAX_POLYNOMIAL_SIZE = 1 << 15;
 const MAX_BIG_DIMENSION = 1 << 17;
 const LIMITS = {
   bootstrap: { digit: 50, bits: 62 },
@@ -70,9 +71,9 @@ export function decodeParameters(bytes: Uint8Array): CryptoParameters {
 function checkDimensions(p: CryptoParameters): void {
   const { lweDimension: n, glweDimension: k, polynomialSize: size } = p;
   if (n > MAX_LWE_DIMENSION) bad(`LWE dimension ${n} is over ${MAX_LWE_DIMENSION}`);
-  if (size < MIN_POLYNOMIAL_SIZE || size > MAX_BIG_DIMENSION || (size & (size - 1)) !== 0) {
+  if (size < MIN_POLYNOMIAL_SIZE || size > MAX_POLYNOMIAL_SIZE || (size & (size - 1)) !== 0) {
     bad(
-      `expected a polynomial size that is a power of two from ${MIN_POLYNOMIAL_SIZE} to ${MAX_BIG_DIMENSION}, got ${size}`,
+      `expected a polynomial size that is a power of two from ${MIN_POLYNOMIAL_SIZE} to ${MAX_POLYNOMIAL_SIZE}, got ${size}`,
     );
   }
   if (k < 1 || k > MAX_GLWE_DIMENSION || k * size > MAX_BIG_DIMENSION) {

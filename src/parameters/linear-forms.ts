@@ -23,6 +23,8 @@ export interface LinearForm {
   readonly norms: ReadonlyMap<ValueId, Float64Array>;
   /** No two elements depend on one source element: a weighted sum of them adds squares. */
   readonly isIndependent: boolean;
+  /** Some elements may be the same ciphertext: what lookups make of them has the same noise. */
+  readonly isRepeated: boolean;
 }
 
 /** The linear form of every value, with a step for each; tables and bit extractions are sources of their own. */
@@ -60,11 +62,14 @@ function formOf(
   switch (op.kind) {
     case "input":
     case "table":
-    case "extractBit":
+    case "extractBit": {
+      const isRepeated = inputs.some((input) => input.isRepeated);
       return {
         norms: new Map([[id, new Float64Array(sizeOf(shape)).fill(1)]]),
-        isIndependent: true,
+        isIndependent: !isRepeated,
+        isRepeated,
       };
+    }
     case "matmul":
     case "conv":
       return weighted(op, inputs[0], circuit.values[ids[0]].shape);
@@ -106,7 +111,7 @@ function weighted(
       Float64Array.from(result.data, (x) => x ** (1 / power)),
     );
   }
-  return { norms, isIndependent: false };
+  return { norms, isIndependent: false, isRepeated: input.isRepeated };
 }
 
 /** The form of a value that is repeated to a larger shape: repeated elements share their sources. */
@@ -114,7 +119,7 @@ function broadcast(form: LinearForm, from: readonly number[], to: readonly numbe
   if (sizeOf(from) === sizeOf(to)) return form;
   const norms = new Map<ValueId, Float64Array>();
   for (const [source, norm] of form.norms) norms.set(source, expand(float64(from, norm), to).data);
-  return { norms, isIndependent: false };
+  return { norms, isIndependent: false, isRepeated: true };
 }
 
 /** Moved elements keep their dependence; one that is repeated shares its sources with its copies. */
@@ -140,7 +145,8 @@ function gathered(
     start = end;
   });
   const taken = indices.filter((index) => index >= 0);
-  return { norms, isIndependent: !isShared && new Set(taken).size === taken.length };
+  const isRepeated = new Set(taken).size < taken.length || inputs.some((input) => input.isRepeated);
+  return { norms, isIndependent: !isShared && !isRepeated, isRepeated };
 }
 
 function sum(a: LinearForm, b: LinearForm): LinearForm {
@@ -151,5 +157,10 @@ function sum(a: LinearForm, b: LinearForm): LinearForm {
     if (other) isShared = true;
     norms.set(source, other ? norm.map((x, i) => x + other[i]) : norm);
   }
-  return { norms, isIndependent: a.isIndependent && b.isIndependent && !isShared };
+  return {
+    norms,
+    isIndependent: a.isIndependent && b.isIndependent && !isShared,
+    // Equal elements on one side differ by those on the other, unless those are equal too.
+    isRepeated: a.isRepeated && b.isRepeated,
+  };
 }

@@ -64,8 +64,11 @@ function summaryRows(
     ["Lookups per inference", String(statistics.tableLookups)],
     ["Widest integer", `${statistics.maxBitWidth} bits`],
     ...times,
-    ["Failure probability of a lookup, at most", `2^${statistics.log2PError.toFixed(1)}`],
-    ["Failure probability of an inference", `2^${statistics.log2FailureProbability.toFixed(1)}`],
+    [
+      "Failure probability of a lookup that must be right, at most",
+      `2^${statistics.log2PError.toFixed(1)}`,
+    ],
+    ["Failure probability of an inference", power(statistics.log2FailureProbability)],
     ...interiorRows(statistics.interior),
     ["Security", `${statistics.securityBits.toFixed(1)} bits`],
     ["Evaluation keys as sent", megabytes(statistics.evaluationKeyBytes)],
@@ -81,11 +84,13 @@ function summaryRows(
 }
 
 /** Noise of tables and outputs that bear it. */
+const power = (log2: number): string => (log2 === -Infinity ? "0" : `2^${log2.toFixed(1)}`);
+
 function interiorRows(interior: InteriorChoice | null): (readonly [string, string])[] {
   if (interior === null) return [];
   return [
     ["Noise inside intervals (std), at most", `${(100 * interior.noise).toFixed(2)} %`],
-    ["Leaving an interval from its middle, at most", `2^${interior.log2Leaving.toFixed(1)}`],
+    ["Leaving an interval from its middle, at most", power(interior.log2Leaving)],
   ];
 }
 

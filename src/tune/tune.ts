@@ -115,7 +115,14 @@ function nothingFound(): SottoError {
 /** The chosen point. Throws NO_PARAMETERS, with the most accurate one found, when there is none. */
 export function requireChosen({ chosen, front, tolerance }: TuningResult): TuningPoint {
   if (chosen !== null) return chosen;
-  const best = front[front.length - 1];
+  const best = front.at(-1);
+  if (best === undefined) {
+    throw new SottoError(
+      "NO_PARAMETERS",
+      "nBits",
+      "expected settings that compile within the budgets, found none; raise the budgets or give more calibration rows",
+    );
+  }
   throw new SottoError(
     "NO_PARAMETERS",
     "tuning.tolerance",

@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 use tfhe::core_crypto::commons::math::random::{RandomGenerator, Seed};
 use tfhe::core_crypto::prelude::*;
+use zeroize::Zeroizing;
 
 use crate::bytes::Reader;
 use crate::client_key::ClientKey;
@@ -73,7 +74,7 @@ pub(crate) fn generate(key: &ClientKey, control: &Control) -> Result<Vec<u8>> {
     let mut payload = parameters.to_block().to_vec();
     if parameters.lwe_dimension > 0 {
         let small: Vec<u32> = key.small.iter().map(|&bit| bit as u32).collect();
-        let small = zeroize::Zeroizing::new(small);
+        let small = Zeroizing::new(small);
         let keyswitch: Vec<_> = pieces(parameters.big_dimension(), KEYSWITCH_PIECE).collect();
         let keyswitch = keyswitch.into_par_iter().map(|(first, count)| {
             control.check(place)?;
@@ -135,8 +136,9 @@ fn bootstrap_piece(
     let seed = fresh_seed();
     let bodiless = vec![0; count * parameters.bootstrap_bodies()];
     let mut standard = expand_bootstrap_piece(parameters, &seed, bodiless, count);
-    let mut noise =
-        RandomGenerator::<DefaultRandomGenerator>::new(Seed(u128::from_le_bytes(fresh_seed())));
+    let noise_seed = Zeroizing::new(fresh_seed());
+    let noise_seed = Seed(u128::from_le_bytes(*noise_seed));
+    let mut noise = RandomGenerator::<DefaultRandomGenerator>::new(noise_seed);
     let base_log = parameters.bootstrap.base_log;
     for (mut ggsw, &bit) in standard.iter_mut().zip(&key.small[first..first + count]) {
         let levels = (1..=parameters.bootstrap.level).rev();

@@ -106,6 +106,7 @@ impl Layer<'_> {
         let mut masks = Vec::with_capacity(batch.len());
         let mut source = 0;
         for (index, rotation) in batch.iter().enumerate() {
+            control.check("run")?;
             source += usize::from(source_of(rotation) != sources[source]);
             let table = lookup.table_of[rotation.start] as usize;
             let body = switched[source].body(lookup.offsets[table]);
@@ -135,9 +136,11 @@ impl Layer<'_> {
     fn table(&self, table: usize) -> Vec<u64> {
         let boxes = table * self.lookup.boxes..(table + 1) * self.lookup.boxes;
         let (starts, values) = (&self.lookup.starts[boxes.clone()], &self.lookup.values[boxes]);
-        let mut coefficients = vec![0; self.shape.table_size()];
-        for (start, value) in starts.iter().zip(values) {
-            coefficients[*start as usize..].fill(*value);
+        let size = self.shape.table_size();
+        let ends = starts[1..].iter().map(|&start| start as usize).chain([size]);
+        let mut coefficients = vec![0; size];
+        for ((start, end), value) in starts.iter().zip(ends).zip(values) {
+            coefficients[*start as usize..end].fill(*value);
         }
         coefficients
     }

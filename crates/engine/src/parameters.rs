@@ -12,7 +12,8 @@ pub(crate) const BLOCK_BYTES: usize = 48;
 const MAX_LWE_DIMENSION: usize = 1 << 17;
 const MAX_SMALL_DIMENSION: usize = 4096;
 const MAX_GLWE_DIMENSION: usize = 8;
-const POLYNOMIAL_SIZES: std::ops::RangeInclusive<usize> = 256..=1 << 17;
+/// The number theoretic transform that generates keys ends there.
+const POLYNOMIAL_SIZES: std::ops::RangeInclusive<usize> = 256..=1 << 15;
 /// The crate's decomposer rounds with one bit to spare.
 const MAX_BOOTSTRAP_BITS: usize = 62;
 /// A digit passes through a float.
@@ -126,8 +127,11 @@ impl Parameters {
             if self.key_bytes() > MAX_KEY_BYTES {
                 return fail("the keys would not fit in memory".into());
             }
-        } else if self.bootstrap != NO_DECOMPOSITION || self.keyswitch != NO_DECOMPOSITION {
-            return fail("decompositions without a small key".into());
+        } else if self.bootstrap != NO_DECOMPOSITION
+            || self.keyswitch != NO_DECOMPOSITION
+            || self.lwe_noise_std.to_bits() != 0
+        {
+            return fail("decompositions or noise without a small key".into());
         }
         match gate {
             SecurityGate::Enforced => self.check_security(place),

@@ -74,3 +74,21 @@ test.each<[string, readonly GatherOp[], TableOp, { rotations?: number; sources: 
   expect(lookups).toHaveLength(1);
   expect(lookups[0] / choice.predictedNanoseconds).toBeCloseTo(1, 9);
 });
+
+test.each([
+  ["of different ciphertexts adds up by squares", [0, 1, 2, 3], 4],
+  ["of one ciphertext four times is that of one, times four", [0, 0, 0, 0], 16],
+  ["of two ciphertexts twice lies below the sum of all", [0, 1, 0, 1], 16],
+])("the noise of lookups %s", (_, indices, expected) => {
+  const built = circuitOf((b) => {
+    const moved = b.emit(move(...indices), [b.input(0, [1, 4], RANGE, "x")], "moved");
+    const looked = b.emit(TABLE, [moved], "table");
+    const weights = int64([4, 1], [1, 1, 1, 1]);
+    return [b.emit({ kind: "matmul", weights }, [looked], "sum")];
+  });
+  const calibration = [int64([2, 4], [0, 0, 0, 0, 7, 7, 7, 7])];
+  const circuit = inferBounds(built, { calibration, bounds: "guaranteed" });
+  const constraints = constraintsOf(circuit, planEncodings(circuit, "guaranteed"));
+  const sum = constraints.find(({ kind }) => kind === "output");
+  expect(sum?.lookupNorm).toBeCloseTo(expected, 9);
+});
