@@ -31,10 +31,8 @@ const LOG2_P = [-14, -40, -64, -128];
 /** Sum of the squared coefficients over lookup results: 2-norm 16. */
 const LOOKUP_NORM = 16 ** 2;
 /** Not measured: lookups that take longer, and keys that are larger in memory. */
-const LONGEST_NANOSECONDS = 10e9;
+const LONGEST_NANOSECONDS = 3e9;
 const LARGEST_KEYS = 2e9;
-/** The least of so many batches counts. */
-const TRIES = 3;
 const PROGRESS_MS = 5000;
 
 function watch() {
@@ -69,18 +67,15 @@ function choose(bits, log2PError, costModel) {
   }
 }
 
-/** Nanoseconds for each lookup of a full batch; null where that takes too long. */
+/** Nanoseconds for each lookup of a full batch, the least of three batches; null where that takes too long. */
 function measure({ parameters: p, extensions: [extension], batch, nanoseconds }) {
   const keys =
     p.lweDimension * bootstrapBytesPerBit(p, p.bootstrap.level) +
     KEYSWITCH_WORD_BYTES * keyswitchWords(p);
   if (nanoseconds > LONGEST_NANOSECONDS || keys > LARGEST_KEYS) return null;
   const block = encodeParameters(p);
-  const tries = Array.from({ length: TRIES }, () => {
-    const [keyswitch, rotation] = loadEngine().timeLookups(block, Math.log2(extension), batch);
-    return keyswitch + rotation;
-  });
-  return Math.min(...tries);
+  const [keyswitch, rotation] = loadEngine().timeLookups(block, Math.log2(extension), batch);
+  return keyswitch + rotation;
 }
 
 function row(bits, log2P, costModel) {

@@ -35,6 +35,8 @@ FIT = {"method": "fit", "n_bits": 6}
 INTERIOR_NOISE = [0.015, 0.03]
 # Models trained without quantization keep their accuracy with these bits; fewer and more were tried.
 SOTTO_BITS = [3, 4, 5, 6]
+# Less noise, finer steps, for the last tenths of accuracy: [bits of steps, noise].
+FINER = [(7, 0.005), (8, 0.004)]
 # Settings that promise the right step of every table at the failure probability, for comparison.
 PROMISED = [(4, "fit", 4), (5, "fit", 4), (5, "approximate", 5), (6, "approximate", 6)]
 
@@ -77,6 +79,10 @@ def sotto_settings(work):
                 more += ["--quantization", json.dumps(choices)] if choices else []
                 name = label(n, FIT, f"noise {noise}{variant}")
                 found.append(sotto_setting(name, work, n, FIT, more))
+    for bits, noise in [] if work["qat"] else FINER:
+        rounding = {"method": "fit", "n_bits": bits}
+        more = ["--interior-noise", str(noise), "--quantization", json.dumps({"biasCorrection": True})]
+        found.append(sotto_setting(label(5, rounding, f"noise {noise}"), work, 5, rounding, more))
     promised = [(None, "fit", 5), (None, "approximate", 5)] if work["qat"] else PROMISED
     for n, method, bits in promised:
         rounding = {"method": method, "n_bits": bits}
