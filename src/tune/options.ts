@@ -21,7 +21,7 @@ export interface TuningOptions {
   readonly metric?: MetricName | "auto";
   /** Loss against the float model that is tolerated: 0.01 is one row in a hundred, or 1 % of relative error. Default 0.01. */
   readonly tolerance?: number;
-  /** How many settings are simulated. Default 80. */
+  /** How many settings are simulated; one that its cost alone rules out counts half. Default 80. */
   readonly points?: number;
   /** Simulations of every row for the final scores, each with other noise. Default 2. */
   readonly draws?: number;

@@ -21,7 +21,7 @@ export interface Found {
 
 /** What a search stops at and aims for. */
 export interface SearchAim {
-  /** Simulations to spend. */
+  /** Simulations to spend; a look at a cost alone is half of one. */
   readonly points: number;
   readonly tolerance: number;
   /** Points that lose more are of no interest, whatever they cost. */
@@ -71,6 +71,8 @@ const GRID: readonly (readonly [steps: number, noise: number | null])[] = [
 ];
 /** Failure probability of the first simulations, where it is open: the usual one, which tables with noise mostly get for nothing. */
 const FIRST_FAILURE = -40;
+/** What the cost of settings takes of a whole trial: it needs the quantized model and its parameters. */
+const COST_SHARE = 0.5;
 /** A coarser neighbour must be this much cheaper to be worth a simulation. */
 const WORTHWHILE = 0.995;
 
@@ -82,7 +84,9 @@ export class Search {
   readonly #aim: SearchAim;
   readonly #seen = new Set<string>();
   readonly found: Found[] = [];
-  #done = 0;
+  /** Trials in the clear, and what is spent of the points. */
+  #cleared = 0;
+  #spent = 0;
 
   constructor(space: Space, trials: Measures, split: Split, aim: SearchAim) {
     this.#space = space;
@@ -95,7 +99,7 @@ export class Search {
   *run(): Steps<readonly Found[]> {
     const choices = yield* this.#screenChoices();
     for (const place of yield* this.#seeds(choices)) {
-      if (this.found.length < this.#aim.points) yield* this.#simulate(place);
+      if (this.#spent < this.#aim.points) yield* this.#simulate(place);
     }
     yield* this.#improve();
     return this.found;
@@ -163,7 +167,7 @@ export class Search {
 
   /** Steps from points of the front, those near the tolerated loss first. */
   *#improve(): Steps<void> {
-    while (this.found.length < this.#aim.points) {
+    while (this.#spent < this.#aim.points) {
       const next = this.#nextMove();
       if (next === null) return;
       yield* this.#simulate(next.place, next.from);
@@ -199,10 +203,11 @@ export class Search {
     const options = optionsOf(this.#space, place);
     if (from) {
       const cost = yield* this.#within(this.#trials.cost(this.#split, options));
+      this.#spent += COST_SHARE;
       if (cost === null || this.#isUseless(place, cost.predictedMs, from)) return;
     }
     const measured = yield* this.#within(this.#trials.simulate(this.#split, options));
-    this.#done++;
+    this.#spent += from ? 1 - COST_SHARE : 1;
     if (measured === null) return;
     const { predictedMs, excess: loss } = measured;
     this.found.push({ place, predictedMs, loss, measured });
@@ -219,12 +224,16 @@ export class Search {
   *#clear(place: Place): Steps<ClearLoss> {
     const { roundingThresholdBits: _, ...options } = optionsOf(this.#space, place);
     const result = yield* this.#within(this.#trials.clear(this.#split, options));
-    this.#done++;
+    this.#cleared++;
     return result;
   }
 
   #within<T>(steps: Steps<T>): Steps<T> {
-    return within(steps, () => ({ stage: "tune", done: this.#done, total: this.#total }));
+    return within(steps, () => ({
+      stage: "tune",
+      done: this.#cleared + this.#spent,
+      total: this.#total,
+    }));
   }
 
   get #total(): number {
@@ -232,7 +241,7 @@ export class Search {
     const clear =
       (choices === 1 ? 0 : choices) +
       (this.#space.weights.length === 1 ? 0 : Math.min(choices, KEPT_CHOICES) * CLEAR_BITS.length);
-    return Math.max(clear + this.#aim.points, this.#done + 1);
+    return Math.max(clear + this.#aim.points, this.#cleared + this.#spent);
   }
 }
 
