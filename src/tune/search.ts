@@ -8,7 +8,7 @@ import type { Budgets } from "../parameters/budgets.ts";
 import { type Steps, within } from "../steps.ts";
 import { frontOf, isAffordable } from "./front.ts";
 import type { Split } from "./rows.ts";
-import { AXES, type Place, type Space, keyOf, neighboursOf, optionsOf } from "./space.ts";
+import { type Place, type Space, isCoarser, keyOf, neighboursOf, optionsOf } from "./space.ts";
 import type { ClearLoss, Measured, Measures } from "./trials.ts";
 
 /** A place that was simulated. */
@@ -216,7 +216,7 @@ export class Search {
   /** A coarser place that is not cheaper, or a dearer one than a point that loses nothing. */
   #isUseless(place: Place, predictedMs: number, from: Found): boolean {
     const isCheaper = predictedMs < from.predictedMs * WORTHWHILE;
-    if (isCoarser(place, from.place) && !isCheaper) return true;
+    if (isCoarser(this.#space, place, from.place) && !isCheaper) return true;
     return this.found.some((other) => other.predictedMs <= predictedMs && other.loss <= 0);
   }
 
@@ -247,13 +247,4 @@ export class Search {
 
 function indexOf(values: readonly (number | null)[], wanted: number | null): number {
   return Math.max(0, values.indexOf(wanted));
-}
-
-function isCoarser(a: Place, b: Place): boolean {
-  if (a.quantization !== b.quantization) return false;
-  const names = [...Object.keys(a.nodes), ...Object.keys(b.nodes)];
-  return (
-    AXES.every((axis) => a[axis] >= b[axis]) &&
-    names.every((name) => (a.nodes[name] ?? 0) <= (b.nodes[name] ?? 0))
-  );
 }

@@ -20,7 +20,7 @@ export interface TunedOptions {
   readonly interiorNoise?: number | null;
 }
 
-/** A place in the space: an index per axis, and bits of weights that some nodes have more (or less) than the others. */
+/** A place in the space: an index per axis, and bits of the weights of nodes that have their own. */
 export interface Place {
   readonly weights: number;
   readonly inputs: number;
@@ -136,8 +136,8 @@ function bitsOf(space: Space, place: Place): NBitsOption {
   const inputs = space.inputs[place.inputs];
   if (weights === null || inputs === null) return space.fixedBits;
   const nodes: Record<string, NodeBits> = {};
-  for (const [name, more] of Object.entries(place.nodes)) {
-    if (more !== 0) nodes[name] = { op_weights: weights + more };
+  for (const [name, own] of Object.entries(place.nodes)) {
+    if (own !== weights) nodes[name] = { op_weights: own };
   }
   const isMixed = Object.keys(nodes).length > 0;
   return { op_weights: weights, op_inputs: inputs, ...(isMixed ? { nodes } : {}) };
@@ -174,15 +174,26 @@ export function neighboursOf(space: Space, place: Place): readonly (readonly Pla
 
 /** Mixed precision: one node's weights with a bit more or less. */
 function nodeMoves(space: Space, place: Place, by: number): Place[] {
-  const common = space.weights[place.weights];
-  if (common === null) return [];
   return space.nodes.flatMap((name) => {
-    const more = (place.nodes[name] ?? 0) + by;
-    const bits = common + more;
+    const bits = nodeBitsOf(space, place, name) + by;
     return bits >= LEAST_NODE_BITS && bits <= MOST_NODE_BITS
-      ? [{ ...place, nodes: { ...place.nodes, [name]: more } }]
+      ? [{ ...place, nodes: { ...place.nodes, [name]: bits } }]
       : [];
   });
+}
+
+/** Bits of the weights of a node; only a space with open bits has nodes. */
+function nodeBitsOf(space: Space, place: Place, name: string): number {
+  return place.nodes[name] ?? space.weights[place.weights] ?? NaN;
+}
+
+/** Whether `a` is as coarse as `b` or coarser in everything that has an order, and equal elsewhere. */
+export function isCoarser(space: Space, a: Place, b: Place): boolean {
+  return (
+    a.quantization === b.quantization &&
+    AXES.every((axis) => a[axis] >= b[axis]) &&
+    space.nodes.every((name) => nodeBitsOf(space, a, name) <= nodeBitsOf(space, b, name))
+  );
 }
 
 /** Options in a few words, for people. */

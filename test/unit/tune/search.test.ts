@@ -79,12 +79,19 @@ function searched(openness: Openness, change: Partial<SearchAim> = {}) {
 
 describe("the search", () => {
   test("finds choices, noise and bits of each node", () => {
-    const { options } = searched(open, { points: 150 });
+    const { options } = searched(open, { points: 400 });
     expect(options?.quantization?.perChannelWeights).toBe(true);
     const [a, b] = options ? weightsOf(options) : [NaN, NaN];
     expect(a).toBe(2);
     expect(b).toBeGreaterThan(a);
     expect(options?.interiorNoise).toBeGreaterThan(0.004);
+  });
+
+  test("keeps the bits of every node in range", () => {
+    const { landscape } = searched(open, { points: 400 });
+    const bits = landscape.tried.flatMap(weightsOf);
+    expect(Math.min(...bits)).toBe(2);
+    expect(Math.max(...bits)).toBeLessThanOrEqual(8);
   });
 
   test("is the same every time", () => {
