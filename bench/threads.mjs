@@ -23,7 +23,6 @@ const model = await compileOnnxModel(file("model.onnx"), calibration, {
   nBits: 5,
   roundingThresholdBits: { nBits: 6, method: "fit" },
   interiorNoise: 0.02,
-  costModel: "machine",
 });
 await model.circuit.keygenAsync();
 const rows = splitRows([model.quantizeInput(images)]).slice(0, IMAGES);

@@ -104,6 +104,7 @@ describe("predict in the clear", () => {
       predictedMs: bytes,
       pError: 2 ** -50,
       failureProbability: bytes,
+      interiorNoise: null,
       securityBits: bytes,
       evaluationKeyBytes: bytes,
       inputBytes: bytes,

@@ -190,7 +190,7 @@ const mistakes: readonly Mistake[] = [
   [
     "more interior noise than an interval holds",
     "BAD_ARGUMENT",
-    /a number above 0 and up to 0\.25, or null, got 0\.3/,
+    /a number above 0 and up to 0\.25, "auto" or null, got 0\.3/,
     { options: { interiorNoise: 0.3 } },
   ],
   [
