@@ -28,6 +28,7 @@ export interface CommonOptions {
 export interface CompilerSettings {
   readonly nBits?: NBitsOption | ModelBits;
   readonly roundingThresholdBits?: RoundingOption;
+  readonly interiorNoise?: number;
   readonly pError?: number;
   readonly globalPError?: number;
   readonly importQat?: boolean;
@@ -186,6 +187,15 @@ export function parseRounding(text: string): RoundingOption {
     typeof value === "number" ? value : lowerMethod(renameKeys(value, camelCase))
   ) as RoundingOption;
   return withOption(option, () => (getRounding(rounding), rounding));
+}
+
+/** `--interior-noise`: a fraction of a table's interval. */
+export function parseInteriorNoise(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 0.25)) {
+    throw bad("--interior-noise", "a number above 0 and up to 0.25", text);
+  }
+  return value;
 }
 
 /** `--cost-model`: a shipped class of CPU, or this machine. */

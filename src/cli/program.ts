@@ -9,6 +9,7 @@ import { SottoError } from "../errors.ts";
 import {
   checkProbabilities,
   parseCostModel,
+  parseInteriorNoise,
   parseInteger,
   parseMode,
   parseNBits,
@@ -25,6 +26,7 @@ interface CollectedModel {
   readonly calibration: readonly string[];
   readonly nBits?: CompilerSettings["nBits"];
   readonly roundingThresholdBits?: CompilerSettings["roundingThresholdBits"];
+  readonly interiorNoise?: number;
   readonly pError?: number;
   readonly globalPError?: number;
   readonly importQat?: boolean;
@@ -213,6 +215,11 @@ function addModelOptions(command: Command): Command {
       parseProbability("--global-p-error", text),
     )
     .option(
+      "--interior-noise <std>",
+      "noise that rounding tables bear, as a fraction of their interval, such as 0.02: much faster, scores vary a little",
+      parseInteriorNoise,
+    )
+    .option(
       "--import-qat",
       "the model was trained with quantization (Brevitas, QONNX, QCDQ): use the quantizers it states",
     )
@@ -256,10 +263,11 @@ function integer(option: string, least: number): (text: string) => number {
 
 function modelOptions(model: string, given: CollectedModel) {
   const { calibration, nBits, roundingThresholdBits, pError, globalPError } = given;
-  const { importQat, quantization, costModel } = given;
+  const { importQat, quantization, costModel, interiorNoise } = given;
   const compiler: CompilerSettings = {
     ...(nBits === undefined ? {} : { nBits }),
     ...(roundingThresholdBits === undefined ? {} : { roundingThresholdBits }),
+    ...(interiorNoise === undefined ? {} : { interiorNoise }),
     ...(pError === undefined ? {} : { pError }),
     ...(globalPError === undefined ? {} : { globalPError }),
     ...(importQat === undefined ? {} : { importQat }),

@@ -184,6 +184,8 @@ describe("command lines", () => {
     ],
     ["inspect a b", "command line"],
     ["compile m.onnx --calibration a.npy -o d --cost-model z80", "--cost-model"],
+    ["compile m.onnx --calibration a.npy -o d --interior-noise 0.3", "--interior-noise"],
+    ["compile m.onnx --calibration a.npy -o d --interior-noise little", "--interior-noise"],
   ])("%j is BAD_ARGUMENT", async (line, where) => {
     const error: unknown = await called(line).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(SottoError);

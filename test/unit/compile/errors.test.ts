@@ -188,6 +188,12 @@ const mistakes: readonly Mistake[] = [
     { options: { bounds: "loose" } },
   ],
   [
+    "more interior noise than an interval holds",
+    "BAD_ARGUMENT",
+    /a number above 0 and up to 0\.25, or null, got 0\.3/,
+    { options: { interiorNoise: 0.3 } },
+  ],
+  [
     "an unknown option",
     "BAD_ARGUMENT",
     /expected one of .*nBits.*, got nbits/,
