@@ -8,7 +8,7 @@ import { verify as verifyCircuit } from "./circuit/verify.ts";
 import { costModelInSteps } from "./calibration/machine.ts";
 import { SottoError } from "./errors.ts";
 import { CompiledModule } from "./execute/module.ts";
-import { importGraph, isTorchArchive } from "./import.ts";
+import { formatOf, importGraph, isTorchArchive } from "./import.ts";
 import type { ClientSpec } from "./format/client-spec.ts";
 import { encodeProgram } from "./format/program.ts";
 import { lowerInSteps } from "./lower/lower.ts";
@@ -86,8 +86,9 @@ export async function compileOnnxModel(
   options: CompileOptions = {},
 ): Promise<CompiledModule> {
   const bytes = await readModel(model);
-  if (typeof options.onnxFile === "string" && isTorchArchive(bytes)) {
-    const message = "a PyTorch program has no ONNX file to copy; leave onnxFile out";
+  if (typeof options.onnxFile === "string" && formatOf(bytes) !== "onnx") {
+    const kind = isTorchArchive(bytes) ? "PyTorch program" : "booster";
+    const message = `a ${kind} has no ONNX file to copy; leave onnxFile out`;
     throw new SottoError("BAD_ARGUMENT", "onnxFile", message);
   }
   const module = await buildQuantizedModule(bytes, calibration, options);

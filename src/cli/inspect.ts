@@ -5,6 +5,7 @@
 import { SottoError } from "../errors.ts";
 import { importGraph, readOperators } from "../import.ts";
 import { splitClientSteps } from "../onnx/client-steps.ts";
+import type { GraphValue } from "../onnx/graph.ts";
 import { findOperator, operatorName } from "../onnx/ops/index.ts";
 import { requireRules } from "../quantization/ops/index.ts";
 import type { InspectOptions } from "./options.ts";
@@ -41,17 +42,30 @@ export async function inspect({ model: path }: InspectOptions): Promise<void> {
   const size = (shape: readonly (number | string | null)[] | undefined): string =>
     shape === undefined ? "?" : `[${shape.map((dim) => dim ?? "?").join(", ")}]`;
   const rows = [
-    ...graph.inputs.map(({ name, dtype, shape }) => ["input", name, `${dtype} ${size(shape)}`]),
+    ...graph.inputs.map((input) => ["input", input.name, `${typeOf(input)} ${size(input.shape)}`]),
     ...graph.nodes.map(({ opType, outputs: [output = ""] }) => [
       opType,
       output,
       size(graph.shapes.get(output)),
     ]),
-    ...graph.outputs.map(({ name, dtype, shape }) => ["output", name, `${dtype} ${size(shape)}`]),
+    ...graph.outputs.map((output) => ["output", output.name, describeOutput(output, size)]),
   ];
   process.stdout.write(`${table(["", "value", "shape of one row"], rows, { color })}\n`);
   const refusal = unlessUnsupported(() => requireRules(splitClientSteps(graph).graph));
   if (refusal) process.stdout.write(`cannot be compiled: ${refusal.message}\n`);
+}
+
+function typeOf({ dtype, strings }: GraphValue): string {
+  return strings ? "string" : dtype;
+}
+
+function describeOutput(
+  output: GraphValue,
+  size: (shape: GraphValue["shape"] | undefined) => string,
+): string {
+  const { shape, classes } = output;
+  const columns = classes ? ` of classes ${classes.join(", ")}` : "";
+  return `${typeOf(output)} ${size(shape)}${columns}`;
 }
 
 /** A result, or why an operator is not supported: for `inspect` that is an answer, not a failure. */

@@ -10,9 +10,9 @@ export type OperatorColumns = Readonly<Record<string, ReadonlyMap<string, string
 
 const introduction = `# Operators
 
-What the importer understands of ONNX, operator sets 7 to 22. Where older operator sets state by an attribute what newer
-ones state by an input (axes, pads, bounds, sizes), both forms are read; such inputs must be constants. Narrow element
-types are widened: float16 and bfloat16 to float32, integers to int64. "Encrypted" says what an operator costs, per element
+What the importer understands of ONNX, operator sets 7 to 22, and of ai.onnx.ml, 1 to 5. Where older operator sets state by an
+attribute what newer ones state by an input (axes, pads, bounds, sizes), both forms are read; such inputs must be constants.
+Narrow element types are widened: float16 and bfloat16 to float32, integers to int64; strings become codes. "Encrypted" says what an operator costs, per element
 of its result, on a tensor that depends on the model's inputs; everything works on constants. "In a table": any number of such operators in a
 row are one lookup, or none where a table is there anyway; bits decide what a lookup costs. "As simpler operators": what
 those cost. "Constants only" and "refused": not on encrypted tensors. Made by \`node scripts/write-operators.mjs\`.

@@ -17,6 +17,10 @@ export interface GraphValue {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly (number | string | null)[];
+  /** Where the model has strings: what the int64 elements, which are places in this list, stand for (see `strings.ts`). */
+  readonly strings?: readonly string[];
+  /** Of the scores of a classifier: the label of each column. */
+  readonly classes?: readonly (number | string)[];
 }
 
 /** One operator applied to names; `""` in `inputs` is an optional input that is absent. */

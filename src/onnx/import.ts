@@ -10,9 +10,11 @@ import { readModel, type Model, type ModelNode } from "./proto.ts";
 import { liveNodes, rewrite } from "./rewrite/index.ts";
 import { inferShapes } from "./shapes.ts";
 import { verify, verifyNames } from "./verify.ts";
+import { removeZipMaps, withClasses } from "./zip-map.ts";
 
 const oldestOpset = 7;
 const newestOpset = 22;
+const newestMlOpset = 5;
 
 /**
  * Reads an ONNX file into a graph: constants folded, compound operators written as simple ones, linear layers fused, dead
@@ -24,7 +26,8 @@ export function importOnnx(bytes: Uint8Array): Graph {
 }
 
 /** The same for a model of ONNX operators that was read from another format. */
-export function importModel(model: Model): Graph {
+export function importModel(read: Model): Graph {
+  const model = removeZipMaps({ ...read, outputs: withClasses(read) });
   checkOpset(model);
   verifyNames({ ...model, constants: model.initializers.keys() });
   const live = liveNodes(model.nodes, model.outputs);
@@ -38,6 +41,12 @@ export function importModel(model: Model): Graph {
 }
 
 function checkOpset({ opset, nodes }: Model): void {
+  const ml = opset.get("ai.onnx.ml") ?? 0;
+  if (ml > newestMlOpset) {
+    const expected = `expected opset 1 to ${newestMlOpset} of ai.onnx.ml`;
+    const message = `${expected}, got opset ${ml}; export the model again with one of these`;
+    throw new SottoError("UNSUPPORTED_OPERATOR", "opset", message);
+  }
   const version = opset.get("");
   if (version === undefined && !nodes.some(({ domain }) => domain === "")) return;
   if (version !== undefined && version >= oldestOpset && version <= newestOpset) return;

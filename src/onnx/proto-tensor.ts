@@ -9,7 +9,10 @@ import {
 } from "onnx-buf";
 import type { TensorProto } from "onnx-buf";
 import { SottoError } from "../errors.ts";
-import { bool, sizeOf, tensor, type DType, type Tensor } from "../tensor/tensor.ts";
+import { bool, sizeOf, tensor, type DType, type Shape, type Tensor } from "../tensor/tensor.ts";
+import type { StringTable } from "./strings.ts";
+
+const STRING: number = DataType.STRING;
 
 interface ElementType {
   readonly dtype: DType;
@@ -131,22 +134,29 @@ function elementType(dataType: number, where: string): ElementType {
   throw new SottoError("BAD_MODEL", where, `elements of ${got} are not supported; ${expected}`);
 }
 
-/** Reads a tensor that is stored in the model itself. */
-export function readTensor(proto: TensorProto, where: string): Tensor {
+/** Reads a tensor that is stored in the model itself; strings as codes of `strings`, which are refused without it. */
+export function readTensor(proto: TensorProto, where: string, strings?: StringTable): Tensor {
   if (proto.dataLocation === DataLocation.EXTERNAL) {
     const advice = "save the model as one file (onnx.save with save_as_external_data=False)";
     throw new SottoError("BAD_MODEL", where, `its data are in another file; ${advice}`);
   }
-  const { dtype, width, read, list } = elementType(proto.dataType, where);
   const shape = proto.dims.map(toInteger);
+  if (proto.dataType === STRING && strings) {
+    const codes = proto.stringData.map((bytes) => strings.codeOf(new TextDecoder().decode(bytes)));
+    return ofSize("int64", shape, codes, where);
+  }
+  const { dtype, width, read, list } = elementType(proto.dataType, where);
   const size = sizeOf(shape);
   const raw = proto.rawData;
   const stored = raw.length > 0 ? readRaw(raw, width, read) : list(proto);
   // The last byte of packed elements may be part empty.
   const hasPadding = width < 1 && stored.length > size && stored.length - size < 1 / width;
-  const values = hasPadding ? stored.slice(0, size) : stored;
-  if (shape.some((dim) => dim < 0) || values.length !== size) {
-    const expected = `shape [${shape.join(", ")}] needs ${size} elements`;
+  return ofSize(dtype, shape, hasPadding ? stored.slice(0, size) : stored, where);
+}
+
+function ofSize(dtype: DType, shape: Shape, values: ArrayLike<number>, where: string): Tensor {
+  if (shape.some((dim) => dim < 0) || values.length !== sizeOf(shape)) {
+    const expected = `shape [${shape.join(", ")}] needs ${sizeOf(shape)} elements`;
     throw new SottoError("BAD_MODEL", where, `${expected}, got ${values.length}`);
   }
   return dtype === "bool" ? bool(shape, values) : tensor(dtype, shape, values);

@@ -13,7 +13,10 @@ import type { AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto 
 import { SottoError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { AttributeValue, GraphNode, GraphValue } from "./graph.ts";
+import { DISTANCES, withDistances } from "./proto-distances.ts";
 import { dtypeOf, readTensor, toInteger } from "./proto-tensor.ts";
+import { encodeNodes } from "./string-nodes.ts";
+import { StringTable } from "./strings.ts";
 
 /** A node as read: null stands for an attribute of a kind that sotto does not read, such as a subgraph. */
 export interface ModelNode extends Omit<GraphNode, "attributes"> {
@@ -29,6 +32,8 @@ export interface Model {
   readonly outputs: readonly GraphValue[];
   readonly nodes: readonly ModelNode[];
   readonly initializers: ReadonlyMap<string, Tensor>;
+  /** Texts that stand behind the codes of string tensors (see `strings.ts`). Default: none. */
+  readonly strings?: readonly string[];
 }
 
 /** Reads an ONNX file. */
@@ -48,16 +53,30 @@ export function readModel(bytes: Uint8Array): Model {
   if (graph.sparseInitializer.length > 0) {
     throw new SottoError("BAD_MODEL", graph.name, "sparse initializers are not supported");
   }
-  const initializers = readInitializers(graph);
+  const table = new StringTable();
+  const initializers = readInitializers(graph, table);
+  const types = typesOf(graph);
+  const strings = [...types.keys()].filter((name) => types.get(name) === STRING);
+  const read = readNodes(withDistances(graph), table).map(withCodeType(types));
+  const nodes = encodeNodes(read, new Set(strings), table);
+  const stated = model.opsetImport.map(({ domain, version }): [string, number] => [
+    plainDomain(domain),
+    toInteger(version),
+  ]);
+  // Distances that are read from loops need no import.
+  const implied = nodes.some(({ domain }) => domain === DISTANCES.domain);
+  const opset = new Map(implied ? [[DISTANCES.domain, 1], ...stated] : stated);
+  const { texts } = table;
   return {
     name: graph.name,
-    opset: new Map(
-      model.opsetImport.map(({ domain, version }) => [plainDomain(domain), toInteger(version)]),
-    ),
-    inputs: graph.input.filter(({ name }) => !initializers.has(name)).map(readValue),
-    outputs: graph.output.map(readValue),
-    nodes: readNodes(graph.node).map(withCodeType(typesOf(graph))),
+    opset,
+    inputs: graph.input
+      .filter(({ name }) => !initializers.has(name))
+      .map((input) => readValue(input, texts)),
+    outputs: graph.output.map((output) => readOutput(output, nodes, texts)),
+    nodes,
     initializers,
+    strings: texts,
   };
 }
 
@@ -75,18 +94,31 @@ function plainDomain(domain: string): string {
   return domain === "ai.onnx" ? "" : domain;
 }
 
-function readInitializers(graph: GraphProto): Map<string, Tensor> {
+function readInitializers(graph: GraphProto, strings: StringTable): Map<string, Tensor> {
   const initializers = new Map<string, Tensor>();
   for (const proto of graph.initializer) {
     if (initializers.has(proto.name)) {
       throw new SottoError("BAD_MODEL", proto.name, "the initializer is defined twice");
     }
-    initializers.set(proto.name, readTensor(proto, proto.name));
+    initializers.set(proto.name, readTensor(proto, proto.name, strings));
   }
   return initializers;
 }
 
-function readValue({ name, type }: ValueInfoProto): GraphValue {
+/** An output; what a ZipMap gives is no tensor in ONNX, and here a matrix of scores. */
+function readOutput(
+  output: ValueInfoProto,
+  nodes: readonly ModelNode[],
+  strings: readonly string[],
+): GraphValue {
+  const { name, type } = output;
+  const isTensor = type?.value.case === "tensorType";
+  const zipMap = nodes.find((node) => node.opType === "ZipMap" && node.outputs.includes(name));
+  if (isTensor || zipMap?.domain !== "ai.onnx.ml") return readValue(output, strings);
+  return { name, dtype: "float32", shape: [null, null] };
+}
+
+function readValue({ name, type }: ValueInfoProto, strings: readonly string[]): GraphValue {
   if (type?.value.case !== "tensorType") {
     const got = type?.value.case ?? "no type";
     throw new SottoError("BAD_MODEL", name, `expected a tensor, got ${got}`);
@@ -96,11 +128,12 @@ function readValue({ name, type }: ValueInfoProto): GraphValue {
     if (value.case === "dimValue") return toInteger(value.value);
     return value.case === "dimParam" && value.value !== "" ? value.value : null;
   });
+  if (elemType === STRING) return { name, dtype: "int64", shape: sizes, strings };
   return { name, dtype: dtypeOf(elemType, name), shape: sizes };
 }
 
 /** Nodes with a name each: exporters leave names out and repeat them. */
-function readNodes(protos: readonly NodeProto[]): ModelNode[] {
+function readNodes(protos: readonly NodeProto[], strings: StringTable): ModelNode[] {
   const taken = new Set<string>();
   return protos.map((proto) => {
     const base = proto.name === "" ? proto.opType : proto.name;
@@ -114,7 +147,7 @@ function readNodes(protos: readonly NodeProto[]): ModelNode[] {
       inputs: withoutTail(proto.input),
       outputs: withoutTail(proto.output),
       attributes: Object.fromEntries(
-        proto.attribute.map((attribute) => [attribute.name, readAttribute(attribute, name)]),
+        proto.attribute.map((attribute) => readNamed(attribute, name, strings)),
       ),
     };
   });
@@ -140,6 +173,7 @@ function typesOf(graph: GraphProto): ReadonlyMap<string, number> {
 }
 
 const UNKNOWN_TYPE = -1;
+const STRING: number = DataType.STRING;
 
 /**
  * States the element type of a QuantizeLinear's codes in `output_dtype` (an attribute since opset 21): the type of the
@@ -155,7 +189,25 @@ function withCodeType(types: ReadonlyMap<string, number>): (node: ModelNode) => 
   };
 }
 
-function readAttribute(proto: AttributeProto, where: string): AttributeValue | null {
+/** An attribute with its name. String tensors, which only LabelEncoder has, become the lists of strings that it takes too. */
+function readNamed(
+  proto: AttributeProto,
+  where: string,
+  strings: StringTable,
+): [string, AttributeValue | null] {
+  const { name, t } = proto;
+  const isList = /^(?:keys|values|default)_tensor$/.test(name);
+  if (!isList || t?.dataType !== STRING) return [name, readAttribute(proto, where, strings)];
+  const texts = t.stringData.map(readString);
+  if (name === "default_tensor") return ["default_string", texts[0] ?? ""];
+  return [name.replace("tensor", "strings"), texts];
+}
+
+function readAttribute(
+  proto: AttributeProto,
+  where: string,
+  strings: StringTable,
+): AttributeValue | null {
   switch (proto.type) {
     case AttributeType.FLOAT:
       return proto.f;
@@ -164,7 +216,7 @@ function readAttribute(proto: AttributeProto, where: string): AttributeValue | n
     case AttributeType.STRING:
       return readString(proto.s);
     case AttributeType.TENSOR:
-      return proto.t ? readTensor(proto.t, where) : null;
+      return proto.t ? readTensor(proto.t, where, strings) : null;
     case AttributeType.FLOATS:
       return proto.floats;
     case AttributeType.INTS:

@@ -9,7 +9,7 @@
 import { SottoError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { readCheckpoint, readFiles, type StoredTensor } from "./checkpoint.ts";
-import { Json } from "./json.ts";
+import { Json } from "../files/json.ts";
 import { elementOfScalarType, ElementBudget, readView } from "./storage.ts";
 
 /** A program as stored. */

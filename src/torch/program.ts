@@ -4,7 +4,7 @@
  * @module
  */
 import { SottoError } from "../errors.ts";
-import type { Json } from "./json.ts";
+import type { Json } from "../files/json.ts";
 
 /** A size: a number, or the text of an expression where it varies. */
 export type Size = number | string;

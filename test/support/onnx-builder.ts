@@ -24,13 +24,15 @@ export interface ModelSpec {
   readonly initializers?: readonly TensorInit[];
   /** Opset of ai.onnx. Default: 17. */
   readonly opset?: number;
+  /** Further domains that the model imports. Default: none. */
+  readonly domains?: readonly { readonly domain: string; readonly version: bigint }[];
 }
 
 /** Bytes of a model. */
 export function buildModel(spec: ModelSpec): Uint8Array {
   const model = create(ModelProtoSchema, {
     irVersion: 8n,
-    opsetImport: [{ domain: "", version: BigInt(spec.opset ?? 17) }],
+    opsetImport: [{ domain: "", version: BigInt(spec.opset ?? 17) }, ...(spec.domains ?? [])],
     graph: {
       name: "test",
       input: [...spec.inputs],

@@ -12,6 +12,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   tensor: [],
   files: [],
   onnx: ["tensor"],
+  boosters: ["files", "onnx", "tensor"],
   torch: ["files", "onnx", "tensor"],
   circuit: ["onnx", "tensor"],
   passes: ["circuit", "tensor"],

@@ -11,7 +11,11 @@ import * as generators from "./generators.ts";
 import * as indexing from "./indexing.ts";
 import * as linear from "./linear.ts";
 import * as logic from "./logic.ts";
+import * as mlFeatures from "./ml-features.ts";
+import * as mlLinear from "./ml-linear.ts";
+import { TreeEnsemble, TreeEnsembleClassifier, TreeEnsembleRegressor } from "./ml-trees.ts";
 import * as movement from "./movement.ts";
+import { CDist, TopK } from "./neighbors.ts";
 import * as normalization from "./normalization.ts";
 import * as pooling from "./pooling.ts";
 import * as reduction from "./reduction.ts";
@@ -41,6 +45,7 @@ export const operatorFamilies: Readonly<Record<string, Readonly<Record<string, O
   softmax,
   movement,
   indexing,
+  "nearest neighbours": { TopK, "com.microsoft.CDist": CDist },
   resize,
   generators,
   quantization: {
@@ -54,7 +59,17 @@ export const operatorFamilies: Readonly<Record<string, Readonly<Record<string, O
     "qonnx.custom_op.general.IntQuant": QonnxQuant,
     "qonnx.custom_op.general.Quant": QonnxQuant,
   },
+  "features and labels": inMl(mlFeatures),
+  "linear models": inMl(mlLinear),
+  "tree ensembles": inMl({ TreeEnsemble, TreeEnsembleClassifier, TreeEnsembleRegressor }),
 };
+
+/** Operators under their names in ai.onnx.ml. */
+function inMl(family: Readonly<Record<string, Operator>>): Readonly<Record<string, Operator>> {
+  return Object.fromEntries(
+    Object.entries(family).map(([name, operator]) => [`ai.onnx.ml.${name}`, operator]),
+  );
+}
 
 /** Operators by name; those of a domain other than ai.onnx are named `domain.Operator`. */
 const operators: ReadonlyMap<string, Operator> = new Map(

@@ -100,8 +100,7 @@ export function defineOperator<A extends AttributeSpecs>(
   declaration: OperatorDeclaration<A>,
 ): Operator {
   const { attributes: specs, elementwise = false, isQuantizer = false } = declaration;
-  const decode = (attributes: Attributes): AttributesOf<A> =>
-    decodeAttributes(specs, attributes) as AttributesOf<A>;
+  const decode = (attributes: Attributes): AttributesOf<A> => decodeAttributes(specs, attributes);
   return {
     minInputs: declaration.minInputs,
     maxInputs: declaration.maxInputs,
@@ -118,8 +117,24 @@ export function defineOperator<A extends AttributeSpecs>(
   };
 }
 
-/** Fills in defaults; an attribute that is unknown, missing or of another type is UNSUPPORTED_OPERATOR or BAD_MODEL. */
-function decodeAttributes(specs: AttributeSpecs, attributes: Attributes): Record<string, unknown> {
+const decodings = new WeakMap<AttributeSpecs, WeakMap<Attributes, unknown>>();
+
+/**
+ * Fills in defaults; an attribute that is unknown, missing or of another type is UNSUPPORTED_OPERATOR or BAD_MODEL. The same
+ * attributes give the same object, so that what is made of them can be kept.
+ */
+export function decodeAttributes<A extends AttributeSpecs>(
+  specs: A,
+  attributes: Attributes,
+): AttributesOf<A> {
+  const known = decodings.get(specs) ?? new WeakMap<Attributes, unknown>();
+  decodings.set(specs, known);
+  const decoded = known.get(attributes) ?? decode(specs, attributes);
+  known.set(attributes, decoded);
+  return decoded as AttributesOf<A>;
+}
+
+function decode(specs: AttributeSpecs, attributes: Attributes): Record<string, unknown> {
   const names = Object.keys(specs);
   for (const [name, value] of Object.entries(attributes)) {
     if (!names.includes(name)) {
@@ -173,6 +188,11 @@ export function requiredInts(): AttributeSpec<readonly number[]> {
   return { type: "ints", required: true, default: [], accepts: isInts };
 }
 
+/** A list of floats that a node must state. */
+export function requiredFloats(): AttributeSpec<readonly number[]> {
+  return { type: "floats", required: true, default: [], accepts: isNumbers };
+}
+
 /** A list of floats that may be left out. */
 export function optionalFloats(): AttributeSpec<readonly number[] | undefined> {
   return { type: "floats", required: false, default: undefined, accepts: isNumbers };
@@ -181,6 +201,26 @@ export function optionalFloats(): AttributeSpec<readonly number[] | undefined> {
 /** A list of integers that may be left out. */
 export function optionalInts(): AttributeSpec<readonly number[] | undefined> {
   return { type: "ints", required: false, default: undefined, accepts: isInts };
+}
+
+/** A list of strings that may be left out. */
+export function optionalStrings(): AttributeSpec<readonly string[] | undefined> {
+  return { type: "strings", required: false, default: undefined, accepts: isStrings };
+}
+
+/** A list of strings that stand for values of tensors, and so are read as their codes. */
+export function stringCodes(): AttributeSpec<readonly number[] | undefined> {
+  return { type: "strings", required: false, default: undefined, accepts: isInts };
+}
+
+/** One such string. */
+export function stringCode(): AttributeSpec<number | undefined> {
+  return { type: "string", required: false, default: undefined, accepts: Number.isInteger };
+}
+
+/** A tensor that may be left out. */
+export function optionalTensor(): AttributeSpec<Tensor | undefined> {
+  return { type: "tensor", required: false, default: undefined, accepts: isTensor };
 }
 
 /** A string attribute with a default. */
@@ -214,6 +254,10 @@ export function isNumbers(value: AttributeValue): value is readonly number[] {
 /** True for a tensor. */
 export function isTensor(value: AttributeValue): value is Tensor {
   return typeof value === "object" && !Array.isArray(value);
+}
+
+function isStrings(value: AttributeValue): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
 function isString(value: AttributeValue): value is string {

@@ -287,7 +287,7 @@ describe("refusals", () => {
       [/w: the initializer is defined twice/, { initializers: [weights, weights] }],
       [/needs 2 elements, got 1/, { initializers: [floats("w", [2], [1])] }],
       [/needs -1 elements/, { initializers: [floats("w", [-1], [1])] }],
-      [/elements of STRING/, { initializers: [rawTensor("w", DataType.STRING, [0], [])] }],
+      [/elements of COMPLEX64/, { initializers: [rawTensor("w", DataType.COMPLEX64, [0], [])] }],
       [
         /in another file.*one file/,
         { initializers: [{ ...weights, dataLocation: DataLocation.EXTERNAL }] },
