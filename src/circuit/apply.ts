@@ -14,6 +14,7 @@ import {
   type CircuitOp,
   type FloatOp,
   type GatherOp,
+  type OneHotOp,
   type Grid,
   type TableEncoding,
   type TableOp,
@@ -43,6 +44,8 @@ export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
       return reshape(x, [x.shape[0], ...op.shape.slice(1)]);
     case "gather":
       return applyGather(op, inputs);
+    case "oneHot":
+      return applyOneHot(op, x);
     case "round":
       return mapInt(x, snapTo(gridOf({ kind: "approximate", lsbs: op.lsbs })));
     case "fit":
@@ -91,6 +94,26 @@ function applyGather({ shape, indices, fill }: GatherOp, inputs: readonly Tensor
     }
   }
   return { dtype: "int64", shape: [rows, ...shape.slice(1)], data: out };
+}
+
+/** Throws BAD_VALUE for codes that their feature does not have. */
+function applyOneHot({ sizes }: OneHotOp, codes: Tensor): Tensor<"int64"> {
+  const [rows] = codes.shape;
+  const features = sizes.length;
+  const starts: number[] = [];
+  const width = sizes.reduce((sum, size) => (starts.push(sum), sum + size), 0);
+  const out = new Float64Array(rows * width);
+  codes.data.forEach((code, i) => {
+    const feature = i % features;
+    const size = sizes[feature];
+    if (size === 0) return;
+    if (!(code >= 0 && code < size)) {
+      const message = `expected codes of feature ${feature} from 0 to ${size - 1}, got ${code}`;
+      throw new SottoError("BAD_VALUE", "oneHot", message);
+    }
+    out[Math.floor(i / features) * width + starts[feature] + code] = 1;
+  });
+  return int64([rows, width], out);
 }
 
 /** Moves every number to what its box stands for. */

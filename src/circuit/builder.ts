@@ -107,6 +107,8 @@ export function inferShape(
     case "reshape":
     case "gather":
       return [x[0], ...op.shape.slice(1)];
+    case "oneHot":
+      return [x[0], op.sizes.reduce((sum, size) => sum + size, 0)];
     case "round":
     case "fit":
     case "table":

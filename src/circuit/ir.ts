@@ -106,6 +106,17 @@ export interface GatherOp {
   readonly fill: number;
 }
 
+/**
+ * The codes of an input, [1, F], as unit vectors laid end to end: code c of feature f, from 0 to `sizes[f]` - 1, is a 1 at place
+ * c of the `sizes[f]` coefficients of f; the result is [1, sum of sizes]. A feature of size 0 is not read. Only a graph
+ * input can be read like this, since the client encrypts the unit vectors instead of the codes: any function of one
+ * feature is then a weighted sum.
+ */
+export interface OneHotOp {
+  readonly kind: "oneHot";
+  readonly sizes: readonly number[];
+}
+
 export type CircuitOp =
   | { readonly kind: "input"; readonly index: number; readonly interval: Interval }
   | { readonly kind: "matmul"; readonly weights: Tensor<"int64"> }
@@ -121,6 +132,7 @@ export type CircuitOp =
   | { readonly kind: "shift"; readonly by: number | Tensor<"int64"> }
   | { readonly kind: "reshape"; readonly shape: readonly number[] }
   | GatherOp
+  | OneHotOp
   | RoundOp
   | FitOp
   | DequantizeOp

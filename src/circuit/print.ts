@@ -57,6 +57,8 @@ function printOp(op: CircuitOp): string {
       return "reshape";
     case "gather":
       return op.indices.includes(-1) ? `gather with ${op.fill}` : "gather";
+    case "oneHot":
+      return `one-hot ${op.sizes.join(",")}`;
     case "round":
       return `round ${op.method} off ${op.lsbs} bits`;
     case "fit":

@@ -15,6 +15,7 @@ const ARITY: Readonly<Record<CircuitOp["kind"], number>> = {
   shift: 1,
   reshape: 1,
   gather: -1,
+  oneHot: 1,
   round: 1,
   fit: 1,
   dequantize: 1,
@@ -37,6 +38,9 @@ export function verify(circuit: Circuit, stage: CircuitStage): void {
     }
     if (value.inputs.some((id) => id >= i))
       throw new Error(`internal: ${where} uses a later value`);
+    if (value.op.kind === "oneHot" && circuit.values[value.inputs[0]].op.kind !== "input") {
+      throw new Error(`internal: ${where} reads a value that the client does not have`);
+    }
     if (stage !== "built" && (isFloat(value.op) || value.op.kind === "quantize")) {
       throw new Error(`internal: ${where} is left after fusion`);
     }

@@ -27,7 +27,7 @@ export interface LinearForm {
   readonly isRepeated: boolean;
 }
 
-/** The linear form of every value, with a step for each; tables and bit extractions are sources of their own. */
+/** The linear form of every value, with a step for each; tables, bit extractions and one-hot inputs are sources of their own. */
 export function* linearForms(circuit: Circuit): Steps<LinearForm[]> {
   const forms: LinearForm[] = [];
   const total = circuit.values.length;
@@ -61,6 +61,7 @@ function formOf(
 ): LinearForm {
   switch (op.kind) {
     case "input":
+    case "oneHot":
     case "table":
     case "extractBit": {
       const isRepeated = inputs.some((input) => input.isRepeated);

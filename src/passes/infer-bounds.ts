@@ -106,6 +106,8 @@ function guarantee({ op, name, shape }: CircuitValue, inputs: readonly Interval[
         hi: Math.max(...inputs.map(({ hi }) => hi), ...fill),
       };
     }
+    case "oneHot":
+      return { lo: 0, hi: 1 };
     case "round": {
       const step = 2 ** op.lsbs;
       const snap = (v: number): number => Math.floor((v + step / 2) / step) * step;
