@@ -10,7 +10,7 @@ import type { Program } from "../lower/program.ts";
 import { predictedTotal } from "./prediction.ts";
 import { packedBits } from "../parameters/cost.ts";
 import type { InteriorChoice, ParameterChoice } from "../parameters/choice.ts";
-import type { CryptoParameters } from "../parameters/parameters.ts";
+import { type CryptoParameters, outputBytes } from "../parameters/parameters.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 
 /** Artifacts do not know the machine that they will run on: times in them are those of one core. */
@@ -67,10 +67,6 @@ export function statisticsOf({
   readonly spec: ClientSpec;
   readonly choice: ParameterChoice;
 }): Statistics {
-  const ciphertextBytes =
-    (program.parameters.glweDimension * program.parameters.polynomialSize + 1) * 8;
-  const count = (ports: ClientSpec["inputs"]): number =>
-    ports.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return {
     ...circuitStatistics(circuit),
     pError: 2 ** choice.log2Bound,
@@ -81,7 +77,7 @@ export function statisticsOf({
     securityBits: choice.securityBits,
     evaluationKeyBytes: choice.evaluationKeyBytes,
     inputBytes: inputBytes(spec),
-    outputBytes: FRAME_BYTES + 4 + 4 * spec.outputs.length + ciphertextBytes * count(spec.outputs),
+    outputBytes: answerBytes(program, spec),
     predictedMs: predictedTotal(program, choice.costModel, PREDICTED_THREADS) / 1e6,
     predictedThreads: PREDICTED_THREADS,
     parameters: program.parameters,
@@ -95,4 +91,10 @@ function inputBytes({ inputs, parameters }: ClientSpec): number {
     Math.ceil((valuesOf(port) * (port.isEncrypted ? bits : 64)) / 8),
   );
   return FRAME_BYTES + 4 + 4 * inputs.length + 16 + bodies.reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** Header, digest, counts and forms, and the words of the ciphertexts. */
+function answerBytes({ parameters, outputForms }: Program, { outputs }: ClientSpec): number {
+  const bytes = outputs.map((port, i) => outputBytes(parameters, outputForms[i], valuesOf(port)));
+  return FRAME_BYTES + 4 + 12 * outputs.length + bytes.reduce((sum, size) => sum + size, 0);
 }
