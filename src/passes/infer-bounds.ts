@@ -18,7 +18,7 @@ import { unreachable } from "../errors.ts";
 import { type Steps, finish } from "../steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { learnWindow } from "./learn-window.ts";
-import { constantShape, shiftsOf, tabulate } from "./tabulate.ts";
+import { constantShape, shiftsOf, tabulate } from "../circuit/tabulate.ts";
 
 export interface BoundsContext {
   /** Codes of the calibration rows, one tensor per input. */
