@@ -10,6 +10,7 @@ import type {
   CircuitOp,
   CircuitValue,
   FitEncoding,
+  OneHotOp,
   TableEncoding,
   TableStep,
 } from "./ir.ts";
@@ -57,6 +58,10 @@ function printOp(op: CircuitOp): string {
       return "reshape";
     case "gather":
       return op.indices.includes(-1) ? `gather with ${op.fill}` : "gather";
+    case "oneHot":
+      return printOneHot(op);
+    case "select":
+      return `select ${op.features.length} functions of ${op.sizes.length} features`;
     case "round":
       return `round ${op.method} off ${op.lsbs} bits`;
     case "fit":
@@ -72,6 +77,10 @@ function printOp(op: CircuitOp): string {
     default:
       return unreachable(op);
   }
+}
+
+function printOneHot({ sizes, lowest = 0 }: OneHotOp): string {
+  return `one-hot ${sizes.join(",")}${lowest === 0 ? "" : ` from ${lowest}`}`;
 }
 
 function printStep({ op }: TableStep): string {

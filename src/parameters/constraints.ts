@@ -153,7 +153,10 @@ function base(
   const { shape, name } = circuit.values[id];
   const count = sizeOf(shape);
   const factor = amplification * amplification;
-  const isInput = (source: ValueId): boolean => circuit.values[source].op.kind === "input";
+  const isInput = (source: ValueId): boolean => {
+    const { kind } = circuit.values[source].op;
+    return kind === "input" || kind === "oneHot";
+  };
   const inputNorms = squaredNorm(form, isInput, count).map((x) => x * factor);
   const lookupNorms = squaredNorm(form, (source) => !isInput(source), count).map((x) => x * factor);
   return {

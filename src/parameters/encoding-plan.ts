@@ -189,7 +189,8 @@ function tieScales(circuit: Circuit): (id: ValueId) => number {
     return r;
   };
   circuit.values.forEach(({ op, inputs }, i) => {
-    if (op.kind === "table") return;
+    // The client encrypts unit vectors at a scale of their own.
+    if (op.kind === "table" || op.kind === "oneHot") return;
     for (const input of inputs) parent[root(input)] = root(i);
   });
   return root;

@@ -16,7 +16,7 @@ import {
 } from "../circuit/ir.ts";
 import { unreachable } from "../errors.ts";
 import { type Steps, finish } from "../steps.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { type Tensor, int64 } from "../tensor/tensor.ts";
 import { learnWindow } from "./learn-window.ts";
 import { constantShape, shiftsOf, tabulate } from "../circuit/tabulate.ts";
 
@@ -106,6 +106,10 @@ function guarantee({ op, name, shape }: CircuitValue, inputs: readonly Interval[
         hi: Math.max(...inputs.map(({ hi }) => hi), ...fill),
       };
     }
+    case "oneHot":
+      return { lo: 0, hi: 1 };
+    case "select":
+      return measureInterval(int64([op.values.length], op.values));
     case "round": {
       const step = 2 ** op.lsbs;
       const snap = (v: number): number => Math.floor((v + step / 2) / step) * step;

@@ -48,4 +48,5 @@ pub use program::{Instruction, Linear, Lookup, Program};
 pub use program_format::{encode_program, parse_program};
 pub use random::Seed128;
 pub use server_key::ServerKey;
+pub use tensor::Ciphertext;
 pub use timing::{time_lookups, time_raw_lookup};

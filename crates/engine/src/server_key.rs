@@ -14,6 +14,7 @@ use crate::keystream::Keystream;
 use crate::keyswitch::keyswitch_batch;
 use crate::parameters::Parameters;
 use crate::random::{Xorshift, mask_seed};
+use crate::tensor::Ciphertext;
 
 /// What the server needs of one client. It holds no secret.
 pub struct ServerKey {
@@ -59,7 +60,7 @@ impl LookupKeys {
     }
 
     /// Switches ciphertexts under the big key to ones of `n + 1` words under the small key, end to end.
-    pub(crate) fn keyswitch(&self, inputs: &[&[u64]]) -> Vec<u64> {
+    pub(crate) fn keyswitch(&self, inputs: &[Ciphertext<'_>]) -> Vec<u64> {
         let mut small = vec![0u32; inputs.len() * self.keyswitch.output_lwe_size().0];
         keyswitch_batch(&self.keyswitch, inputs, &mut small);
         small.into_iter().map(|word| u64::from(word) << 32).collect()
