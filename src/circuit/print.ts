@@ -66,6 +66,7 @@ function printOp(op: CircuitOp): string {
     case "dequantize":
     case "float":
     case "quantize":
+    case "list":
       return printStep({ op, inputs: [] });
     case "table":
       return `table ${printEncoding(op.encoding)} ${op.steps.map(printStep).join(" ")}`;
@@ -79,6 +80,7 @@ function printOp(op: CircuitOp): string {
 function printStep({ op }: TableStep): string {
   if (op.kind === "dequantize") return `dequantize ${printScale(op.scale)}`;
   if (op.kind === "float") return op.opType;
+  if (op.kind === "list") return `list [${op.results.shape.join("x")}] from ${op.first}`;
   return `quantize ${printScale(op.map.scale)} ${op.map.noClipping ? "unclipped" : `to [${op.map.codeRange.join(", ")}]`}`;
 }
 
@@ -95,7 +97,7 @@ function printWindow({ interval, shifts }: FitEncoding): string {
 function printEncoding(encoding: TableEncoding): string {
   switch (encoding.kind) {
     case "each":
-      return "each";
+      return encoding.range ? `each of ${printInterval(encoding.range)}` : "each";
     case "approximate":
     case "rounded":
       return `${encoding.kind} ${encoding.lsbs}`;

@@ -11,6 +11,7 @@ import {
   type Bounds,
   type Circuit,
   type CircuitValue,
+  type TableEncoding,
   type TableOp,
   gridOf,
 } from "../circuit/ir.ts";
@@ -114,13 +115,14 @@ function guarantee({ op, name, shape }: CircuitValue, inputs: readonly Interval[
       return { lo: snap(x.lo), hi: snap(x.hi) };
     }
     case "table":
-      return tableRange(op, x, shape.length);
+      return tableRange(op, statedRange(op.encoding) ?? x, shape.length);
     case "extractBit":
       return { lo: 0, hi: 2 ** op.position };
     case "fit":
     case "dequantize":
     case "float":
     case "quantize":
+    case "list":
       throw new Error(`internal: ${name} is left after fusion`);
     default:
       return unreachable(op);
@@ -139,6 +141,11 @@ function weightedSum(weights: Tensor, axis: 0 | 1, x: Interval): Interval {
     hi[channel] += w > 0 ? w * x.hi : w * x.lo;
   });
   return { lo: Math.min(...lo), hi: Math.max(...hi) };
+}
+
+/** The integers that can arrive at a table, where its operator knows them. */
+export function statedRange(encoding: TableEncoding): Interval | undefined {
+  return encoding.kind === "each" ? encoding.range : undefined;
 }
 
 /** Everything a table can give on the boxes that an interval touches. */
