@@ -126,12 +126,11 @@ function applyList({ first, results }: ListOp, x: Tensor): Tensor<"int64"> {
     [1, ...constants],
     Float64Array.from({ length: places }, (_, i) => i),
   );
-  return requireInt(
-    combine(x, elements, (value, element) => {
-      const index = Math.min(Math.max(value - first, 0), count - 1);
-      return results.data[index * places + element];
-    }),
-  );
+  const { shape, data } = combine(x, elements, (value, element) => {
+    const index = Math.min(Math.max(value - first, 0), count - 1);
+    return results.data[index * places + element];
+  });
+  return { dtype: "int64", shape, data: Float64Array.from(data) };
 }
 
 /** Moves every number to what its box stands for. */

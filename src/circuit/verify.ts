@@ -42,7 +42,10 @@ export function verify(circuit: Circuit, stage: CircuitStage): void {
     if (value.op.kind === "oneHot" && circuit.values[value.inputs[0]].op.kind !== "input") {
       throw new Error(`internal: ${where} reads a value that the client does not have`);
     }
-    if (stage !== "built" && (isFloat(value.op) || value.op.kind === "quantize" || value.op.kind === "list")) {
+    if (
+      stage !== "built" &&
+      (isFloat(value.op) || value.op.kind === "quantize" || value.op.kind === "list")
+    ) {
       throw new Error(`internal: ${where} is left after fusion`);
     }
     if (stage === "bounded") verifyBounds(circuit, i, where);
