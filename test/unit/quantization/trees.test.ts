@@ -52,7 +52,7 @@ const choices: fc.Arbitrary<EnsembleChoice> = fc.record({
 describe("circuits of trees", () => {
   test("give the sums of the leaves that rows reach, whatever the trees", () => {
     fc.assert(
-      fc.property(choices, fc.integer({ min: 6, max: 9 }), (choice, nBits) => {
+      fc.property(choices, fc.integer({ min: 7, max: 9 }), (choice, nBits) => {
         const ensemble = randomEnsemble(choice);
         const rows = randomRows(choice, 60);
         // The calibration rows are others, so that bounds must hold for rows that nobody has seen.
