@@ -16,6 +16,7 @@ import * as binary from "./binary.ts";
 import * as convolution from "./convolution.ts";
 import { BatchNormalization, Quant, elementwise } from "./elementwise.ts";
 import * as linear from "./linear.ts";
+import { LinearRegressor } from "./linear-model.ts";
 import * as movement from "./movement.ts";
 import * as pooling from "./pooling.ts";
 import * as reduction from "./reduction.ts";
@@ -31,6 +32,7 @@ const FAMILIES: readonly (readonly [Readonly<Record<string, unknown>>, string])[
   [reduction, "sums: no lookups; extremes: one per term; index of an extreme: three per term"],
   [pooling, "averages: no lookups; maxima: one per term"],
   [binary, "in a table, by constants; sums and tables between encrypted tensors"],
+  [{ "ai.onnx.ml.LinearRegressor": LinearRegressor }, "no lookups"],
 ];
 
 /** How each operator is lowered, by ONNX name. */
