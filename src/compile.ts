@@ -246,6 +246,8 @@ function* compileInSteps(module: QuantizedModule, options: CompileOptions): Step
   const spec: ClientSpec = {
     parameters: choice.parameters,
     modelId,
+    before: module.before,
+    after: module.after,
     ...clientPorts(module, circuit, plan, {
       bounds,
       isClear: (i) => options.inputsEncryptionStatus?.[i] === "clear",

@@ -19,7 +19,8 @@ export function constantShape(op: TableOp): { readonly shape: readonly number[] 
   };
   widen(shiftsOf(op.encoding).shape);
   for (const { op: step } of op.steps) {
-    if (step.kind !== "float") {
+    if (step.kind === "list") widen([1, ...step.results.shape.slice(1)]);
+    if (step.kind === "dequantize" || step.kind === "quantize") {
       const { scale, zeroPoint } = step.kind === "quantize" ? step.map : step;
       if (typeof scale !== "number") widen(scale.shape);
       if (typeof zeroPoint !== "number") widen(zeroPoint.shape);

@@ -74,8 +74,7 @@ export function* convert(
 ): Steps<Conversion> {
   const { graph: inner, before, after } = splitClientSteps(whole);
   requireRules(inner);
-  const inputs = inner.inputs.map((input, i) => ({ ...input, step: before[i] }));
-  const calibration = prepareRows(inputs, rows, "calibration");
+  const calibration = prepareRows(before, rows, "calibration");
   const graph = method.prepare?.(inner, calibration) ?? inner;
   const walk = new Walk(graph, method, calibration);
   const calibrated: QuantizedOperation[] = [];
@@ -171,10 +170,11 @@ class Walk {
       names.flatMap((name) => [...(this.#producers.get(name) ?? [])]),
     );
     const isFused = rule.canFuse(integerProducers.size);
-    const inputOptions = this.#method.inputOptions(
+    const found = this.#method.inputOptions(
       rule.usesModelOutputBits ? nBits.model_outputs : nBits.op_inputs,
       names.flatMap((name) => this.#flows.get(name)?.data ?? []),
     );
+    const inputOptions = rule.hasSignedInputs ? { ...found, isSigned: true } : found;
     const values = node.inputs.map((name) =>
       name === "" ? undefined : (this.#constants.get(name)?.values ?? this.#flow(name).data),
     );

@@ -234,14 +234,17 @@ describe("a client spec", () => {
     ["too many elements", port({ shape: [1, 4096, 8192] })],
     ["a fractional size", port({ shape: [1, 1.5] })],
     ["too few one-hot sizes", port({ oneHot: { lowest: 0, sizes: [2] } })],
-    ["one-hot sizes of nothing", port({ oneHot: { lowest: 0, sizes: new Array(14).fill(0) } })],
+    [
+      "one-hot sizes of nothing",
+      port({ oneHot: { lowest: 0, sizes: Array.from({ length: 14 }, () => 0) } }),
+    ],
     [
       "too many one-hot values",
-      port({ oneHot: { lowest: 0, sizes: new Array(14).fill(2 ** 23) } }),
+      port({ oneHot: { lowest: 0, sizes: Array.from({ length: 14 }, () => 2 ** 23) } }),
     ],
     [
       "a lowest code between integers",
-      port({ oneHot: { lowest: 0.5, sizes: new Array(14).fill(2) } }),
+      port({ oneHot: { lowest: 0.5, sizes: Array.from({ length: 14 }, () => 2) } }),
     ],
     ["a name that is no text", port({ name: 7 })],
     ["codes of no bits", quantizer({ nBits: 0 })],

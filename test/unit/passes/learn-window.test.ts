@@ -167,7 +167,6 @@ describe("a program", () => {
       name: "t",
       shape: [1, 3],
       quantizer: new UniformQuantizer({ nBits: 8, scale: 1, zeroPoint: 0, offset: 0 }),
-      step: null,
     };
     const { outputs } = clientPorts({ inputs: [port], outputs: [port] }, circuit, plan, {
       bounds: "calibrated",
