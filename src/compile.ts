@@ -87,7 +87,14 @@ function* fromModelInSteps(
   options: CompileOptions,
 ): Steps<Quantized> {
   yield { stage: "import", done: 0, total: 1 };
-  const graph = importGraph(model);
+  return yield* fromGraphInSteps(importGraph(model), calibration, options);
+}
+
+function* fromGraphInSteps(
+  graph: Graph,
+  calibration: TensorOrList,
+  options: CompileOptions,
+): Steps<Quantized> {
   const rows = tensorsOf(calibration, "calibration");
   const tuning = isAuto(options) ? yield* searchInSteps(graph, rows, options) : null;
   const fixed = tuning ? settle(options, requireChosen(tuning).options) : requireFixed(options);
@@ -170,6 +177,23 @@ export async function compileOnnxModel(
   const quantized = await finishAsync(fromModelInSteps(bytes, calibration, options), options);
   const compiled = await compileModuleAsync(quantized.module, quantized.options);
   await writeArtifacts(compiled, model, options, quantized.tuning);
+  return compiled;
+}
+
+/** Compiles a graph that has been read before. Throws what `compileOnnxModel` throws, and BAD_ARGUMENT for `onnxFile`. */
+export async function compileGraph(
+  graph: Graph,
+  calibration: TensorOrList,
+  options: CompileOptions = {},
+): Promise<CompiledModule> {
+  if (typeof options.onnxFile === "string") {
+    const message = "a graph has no ONNX file to copy; leave onnxFile out";
+    throw new SottoError("BAD_ARGUMENT", "onnxFile", message);
+  }
+  checkOptions(options);
+  const quantized = await finishAsync(fromGraphInSteps(graph, calibration, options), options);
+  const compiled = await compileModuleAsync(quantized.module, quantized.options);
+  await writeArtifacts(compiled, "", options, quantized.tuning);
   return compiled;
 }
 
