@@ -7,7 +7,7 @@ use crate::client_key::ClientKey;
 use crate::error::{Error, Result};
 use crate::format::Kind;
 use crate::parameters::Parameters;
-use crate::random::{fresh_seed, mask_seed};
+use crate::random::{fresh_seed, mask_seed, seeder};
 use crate::tensor::Tensor;
 
 /// Set in the count of an input tensor that the server may read: its bodies are the plaintexts.
@@ -38,7 +38,7 @@ pub(crate) fn encrypt_inputs(
         &mut list,
         &PlaintextList::from_container(flat),
         parameters.glwe_noise(),
-        new_seeder().as_mut(),
+        seeder().as_mut(),
     );
     let mut payload = Vec::new();
     payload.put_size(plaintexts.len());
