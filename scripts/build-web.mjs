@@ -90,9 +90,15 @@ function link([command, ...first]) {
   const status = run(command, [
     ...first,
     join(target, TARGET, "web", "libsotto_web.a"),
-    ...["--no-entry", "--gc-sections", "--strip-all", "--stack-first", "-z", "stack-size=1048576"],
+    "--no-entry",
+    "--gc-sections",
+    "--strip-all",
+    "--stack-first",
+    "-z",
+    "stack-size=1048576",
     ...EXPORTS.map((name) => `--export=${name}`),
-    ...["-o", `${module}.new`],
+    "-o",
+    `${module}.new`,
   ]);
   if (status !== 0) return status;
   renameSync(`${module}.new`, module); // in one step: a server that reads the old one gets all of it

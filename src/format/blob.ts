@@ -15,6 +15,7 @@ export const BlobKind = {
   inputs: 5,
   outputs: 6,
   quantizedModule: 7,
+  protectedKey: 8,
 } as const;
 export type BlobKindName = keyof typeof BlobKind;
 
