@@ -34,6 +34,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   tune: ["execute", "parameters", "quantization", "onnx", "tensor"],
   calibration: ["format", "lower", "native", "parameters"],
+  server: ["client", "execute", "format", "native", "parameters"],
   report: ["tune", "execute", "lower", "parameters"],
 };
 

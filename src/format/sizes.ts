@@ -1,0 +1,21 @@
+/**
+ * Sizes of what travels between client and server, known from the client spec alone (docs/format.md). Safe in browsers.
+ * @module
+ */
+import { sizeOf } from "../tensor/tensor.ts";
+import { FRAME_BYTES } from "./blob.ts";
+import type { ClientSpec } from "./client-spec.ts";
+
+/** Bytes of the encrypted inputs and outputs of one row. */
+export function messageBytes({ parameters, inputs, outputs }: ClientSpec): {
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+} {
+  const count = (ports: ClientSpec["inputs"]): number =>
+    ports.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const ciphertextBytes = (parameters.glweDimension * parameters.polynomialSize + 1) * 8;
+  return {
+    inputBytes: FRAME_BYTES + 4 + 4 * inputs.length + 16 + 8 * count(inputs),
+    outputBytes: FRAME_BYTES + 4 + 4 * outputs.length + ciphertextBytes * count(outputs),
+  };
+}
