@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::format::Kind;
 use crate::packed::Packing;
 use crate::parameters::Parameters;
-use crate::random::{Seed128, fresh_seed, mask_seed};
+use crate::random::{Seed128, fresh_seed, mask_seed, seeder};
 use crate::tensor::{Ciphertext, Clear, Packed, Tensor, zeroed};
 
 /// Set in the count of an input tensor that the server may read: its bodies are the plaintexts.
@@ -83,7 +83,7 @@ fn encrypt_coefficients(key: &ClientKey, plaintexts: SecretBits, seed: &Seed128)
             &mut list,
             &PlaintextList::from_container(plaintexts.as_slice()),
             parameters.glwe_noise(),
-            new_seeder().as_mut(),
+            seeder().as_mut(),
         );
     }
     list.into_container()
