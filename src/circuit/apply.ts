@@ -9,11 +9,12 @@ import { evaluateNode } from "../onnx/evaluate.ts";
 import { conv } from "../tensor/conv.ts";
 import { combine } from "../tensor/elementwise.ts";
 import { matmul } from "../tensor/matmul.ts";
-import { type Tensor, cast, int64, reshape } from "../tensor/tensor.ts";
+import { type Tensor, cast, int64, reshape, sizeOf } from "../tensor/tensor.ts";
 import {
   type CircuitOp,
   type FloatOp,
   type GatherOp,
+  type ListOp,
   type OneHotOp,
   type SelectOp,
   type Grid,
@@ -60,6 +61,8 @@ export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
       return applyFloat(op, inputs);
     case "quantize":
       return quantizeTensor(x, op.map);
+    case "list":
+      return applyList(op, x);
     case "table":
       return applyTable(op, readBoxes(op.encoding, x));
     case "extractBit": {
@@ -135,6 +138,20 @@ function applySelect(op: SelectOp, x: Tensor): Tensor<"int64"> {
     }
   }
   return int64([rows, blocks.length], out);
+}
+
+function applyList({ first, results }: ListOp, x: Tensor): Tensor<"int64"> {
+  const [count, ...constants] = results.shape;
+  const places = sizeOf(constants);
+  const elements = int64(
+    [1, ...constants],
+    Float64Array.from({ length: places }, (_, i) => i),
+  );
+  const { shape, data } = combine(x, elements, (value, element) => {
+    const index = Math.min(Math.max(value - first, 0), count - 1);
+    return results.data[index * places + element];
+  });
+  return { dtype: "int64", shape, data: Float64Array.from(data) };
 }
 
 /** Moves every number to what its box stands for. */

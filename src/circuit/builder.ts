@@ -119,6 +119,7 @@ export function inferShape(
     case "dequantize":
       return broadcastShapes(broadcastShapes(x, shapeOf(op.scale)), shapeOf(op.zeroPoint));
     case "quantize":
+    case "list":
       return x;
     case "float":
       return applyOp(

@@ -61,9 +61,19 @@ export interface QuantizeOp {
   readonly map: CodeMap;
 }
 
+/**
+ * A function of integers written out: `results[x - first]`, and beyond either end the result there. Axis 0 of `results` counts
+ * integers; the other axes broadcast against the tensor behind its batch axis.
+ */
+export interface ListOp {
+  readonly kind: "list";
+  readonly first: number;
+  readonly results: Tensor<"int64">;
+}
+
 /** One step of a table's function; -1 is the table's input, j the result of step j. */
 export interface TableStep {
-  readonly op: DequantizeOp | FloatOp | QuantizeOp;
+  readonly op: DequantizeOp | FloatOp | QuantizeOp | ListOp;
   readonly inputs: readonly number[];
 }
 
@@ -74,10 +84,11 @@ export interface FitEncoding extends FitOp {
 
 /**
  * How a table reads its input: integers one by one, in steps of 2^lsbs (rounded half up by the table itself, or
- * already exact multiples), or in `steps` steps that fill an interval, of every channel or one for each.
+ * already exact multiples), or in `steps` steps that fill an interval, of every channel or one for each. Where the operator
+ * knows which integers can arrive, it states them as `range`; otherwise calibration or interval arithmetic finds them.
  */
 export type TableEncoding =
-  | { readonly kind: "each" }
+  | { readonly kind: "each"; readonly range?: Interval }
   | { readonly kind: "approximate"; readonly lsbs: number }
   | { readonly kind: "rounded"; readonly lsbs: number }
   | FitEncoding;
@@ -153,6 +164,7 @@ export type CircuitOp =
   | DequantizeOp
   | FloatOp
   | QuantizeOp
+  | ListOp
   | TableOp
   | ExtractBitOp;
 

@@ -22,6 +22,7 @@ const ARITY: Readonly<Record<CircuitOp["kind"], number>> = {
   dequantize: 1,
   float: -1,
   quantize: 1,
+  list: 1,
   table: 1,
   extractBit: 1,
 };
@@ -45,7 +46,10 @@ export function verify(circuit: Circuit, stage: CircuitStage): void {
     if (value.op.kind === "select" && circuit.values[value.inputs[0]].op.kind !== "oneHot") {
       throw new Error(`internal: ${where} reads a value that is not one-hot`);
     }
-    if (stage !== "built" && (isFloat(value.op) || value.op.kind === "quantize")) {
+    if (
+      stage !== "built" &&
+      (isFloat(value.op) || value.op.kind === "quantize" || value.op.kind === "list")
+    ) {
       throw new Error(`internal: ${where} is left after fusion`);
     }
     if (stage === "bounded") verifyBounds(circuit, i, where);

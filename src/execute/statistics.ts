@@ -4,13 +4,12 @@
  */
 import { bitWidth } from "../circuit/interval.ts";
 import type { Circuit } from "../circuit/ir.ts";
-import { FRAME_BYTES } from "../format/blob.ts";
-import { type ClientSpec, valuesOf } from "../format/client-spec.ts";
+import type { ClientSpec } from "../format/client-spec.ts";
+import { messageBytes } from "../format/sizes.ts";
 import type { Program } from "../lower/program.ts";
 import { predictedTotal } from "./prediction.ts";
-import { packedBits } from "../parameters/cost.ts";
 import type { InteriorChoice, ParameterChoice } from "../parameters/choice.ts";
-import { type CryptoParameters, outputBytes } from "../parameters/parameters.ts";
+import type { CryptoParameters } from "../parameters/parameters.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 
 /** Artifacts do not know the machine that they will run on: times in them are those of one core. */
@@ -76,25 +75,9 @@ export function statisticsOf({
     interior: choice.interior,
     securityBits: choice.securityBits,
     evaluationKeyBytes: choice.evaluationKeyBytes,
-    inputBytes: inputBytes(spec),
-    outputBytes: answerBytes(program, spec),
+    ...messageBytes(spec),
     predictedMs: predictedTotal(program, choice.costModel, PREDICTED_THREADS) / 1e6,
     predictedThreads: PREDICTED_THREADS,
     parameters: program.parameters,
   };
-}
-
-/** Header, digest, counts, the seed of all masks, and the bodies (docs/format.md). */
-function inputBytes({ inputs, parameters }: ClientSpec): number {
-  const bits = packedBits(64, parameters.glweNoiseStd);
-  const bodies = inputs.map((port) =>
-    Math.ceil((valuesOf(port) * (port.isEncrypted ? bits : 64)) / 8),
-  );
-  return FRAME_BYTES + 4 + 4 * inputs.length + 16 + bodies.reduce((sum, bytes) => sum + bytes, 0);
-}
-
-/** Header, digest, counts and forms, and the words of the ciphertexts. */
-function answerBytes({ parameters, outputForms }: Program, { outputs }: ClientSpec): number {
-  const bytes = outputs.map((port, i) => outputBytes(parameters, outputForms[i], valuesOf(port)));
-  return FRAME_BYTES + 4 + 12 * outputs.length + bytes.reduce((sum, size) => sum + size, 0);
 }

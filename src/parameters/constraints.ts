@@ -3,7 +3,7 @@
  * @module
  */
 import { type Circuit, type ValueId, valueId } from "../circuit/ir.ts";
-import { constantShape } from "../passes/tabulate.ts";
+import { constantShape } from "../circuit/tabulate.ts";
 import { type Steps, finish } from "../steps.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { NoiseConstraint } from "./choice.ts";

@@ -10,7 +10,7 @@ use crate::format::Kind;
 use crate::packed::Packing;
 use crate::parameters::Parameters;
 use crate::program::Output;
-use crate::random::{Seed128, fresh_seed, mask_seed};
+use crate::random::{Seed128, fresh_seed, mask_seed, seeder};
 use crate::server_key::LookupKeys;
 use crate::tensor::{Ciphertext, Clear, Packed, Tensor, zeroed};
 
@@ -86,7 +86,7 @@ fn encrypt_coefficients(key: &ClientKey, plaintexts: SecretBits, seed: &Seed128)
             &mut list,
             &PlaintextList::from_container(plaintexts.as_slice()),
             parameters.glwe_noise(),
-            new_seeder().as_mut(),
+            seeder().as_mut(),
         );
     }
     list.into_container()

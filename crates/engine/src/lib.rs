@@ -17,6 +17,7 @@ mod evaluation_keys;
 mod execute;
 mod fft;
 mod format;
+mod keystream;
 mod keyswitch;
 mod linear;
 mod lookup;

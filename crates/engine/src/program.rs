@@ -7,7 +7,7 @@ use crate::parameters::Parameters;
 /// Largest supported extension of a table, as a power of two.
 pub(crate) const MAX_EXTENSION_LOG: usize = 5;
 /// Largest tensor that a program may define.
-const MAX_TENSOR_BYTES: usize = 1 << 35;
+const MAX_TENSOR_BYTES: u64 = 1 << 35;
 
 /// Integer combination of ciphertexts; `src/lower/program.ts` defines each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,17 +161,17 @@ impl Program {
 
     /// Inputs are expanded ciphertext by ciphertext, of which each holds many values.
     fn check_input(&self, count: usize) -> Result<()> {
-        let glwe_bytes = 8 * 2 * self.parameters.big_dimension();
-        let bytes = count.div_ceil(self.parameters.polynomial_size).saturating_mul(glwe_bytes);
-        match bytes {
+        let glwe_bytes = 8 * 2 * self.parameters.big_dimension() as u64;
+        let ciphertexts = count.div_ceil(self.parameters.polynomial_size) as u64;
+        match ciphertexts.saturating_mul(glwe_bytes) {
             1..=MAX_TENSOR_BYTES => Ok(()),
             _ => fail("an input is empty or too large"),
         }
     }
 
     fn check_tensor(&self, count: Option<usize>) -> Result<()> {
-        let row_bytes = 8 * self.parameters.ciphertext_words();
-        let bytes = count.and_then(|count| count.checked_mul(row_bytes));
+        let row_bytes = 8 * self.parameters.ciphertext_words() as u64;
+        let bytes = count.and_then(|count| (count as u64).checked_mul(row_bytes));
         match bytes {
             Some(1..=MAX_TENSOR_BYTES) => Ok(()),
             _ => fail("a tensor is empty or too large"),
