@@ -16,11 +16,13 @@ import {
   type GatherOp,
   type ListOp,
   type OneHotOp,
+  type SelectOp,
   type Grid,
   type TableEncoding,
   type TableOp,
   gridOf,
 } from "./ir.ts";
+import { blocksOf } from "./select.ts";
 
 /** Applies one operation to a batch; axis 0 of every tensor is the batch. */
 export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
@@ -47,6 +49,8 @@ export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
       return applyGather(op, inputs);
     case "oneHot":
       return applyOneHot(op, x);
+    case "select":
+      return applySelect(op, x);
     case "round":
       return mapInt(x, snapTo(gridOf({ kind: "approximate", lsbs: op.lsbs })));
     case "fit":
@@ -100,7 +104,7 @@ function applyGather({ shape, indices, fill }: GatherOp, inputs: readonly Tensor
 }
 
 /** Throws BAD_VALUE for codes that their feature does not have. */
-function applyOneHot({ sizes }: OneHotOp, codes: Tensor): Tensor<"int64"> {
+function applyOneHot({ sizes, lowest = 0 }: OneHotOp, codes: Tensor): Tensor<"int64"> {
   const [rows] = codes.shape;
   const features = sizes.length;
   const starts: number[] = [];
@@ -110,11 +114,13 @@ function applyOneHot({ sizes }: OneHotOp, codes: Tensor): Tensor<"int64"> {
     const feature = i % features;
     const size = sizes[feature];
     if (size === 0) return;
-    if (!(code >= 0 && code < size)) {
-      const message = `expected codes of feature ${feature} from 0 to ${size - 1}, got ${code}`;
+    const place = code - lowest;
+    if (!(place >= 0 && place < size)) {
+      const range = `${lowest} to ${lowest + size - 1}`;
+      const message = `expected codes of feature ${feature} from ${range}, got ${code}`;
       throw new SottoError("BAD_VALUE", "oneHot", message);
     }
-    out[Math.floor(i / features) * width + starts[feature] + code] = 1;
+    out[Math.floor(i / features) * width + starts[feature] + place] = 1;
   });
   return int64([rows, width], out);
 }
@@ -131,6 +137,21 @@ function applyList({ first, results }: ListOp, x: Tensor): Tensor<"int64"> {
     return results.data[index * places + element];
   });
   return { dtype: "int64", shape, data: Float64Array.from(data) };
+}
+
+function applySelect(op: SelectOp, x: Tensor): Tensor<"int64"> {
+  const [rows, width] = x.shape;
+  const blocks = blocksOf(op);
+  const out = new Float64Array(rows * blocks.length);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (const { start, values } of blocks) {
+      const first = row * width + start;
+      let sum = 0;
+      for (let j = 0; j < values.length; j++) sum += values[j] * x.data[first + j];
+      out[at++] = sum;
+    }
+  }
+  return int64([rows, blocks.length], out);
 }
 
 /** Moves every number to what its box stands for. */

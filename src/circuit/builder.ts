@@ -109,6 +109,8 @@ export function inferShape(
       return [x[0], ...op.shape.slice(1)];
     case "oneHot":
       return [x[0], op.sizes.reduce((sum, size) => sum + size, 0)];
+    case "select":
+      return [x[0], op.features.length];
     case "round":
     case "fit":
     case "table":

@@ -118,14 +118,28 @@ export interface GatherOp {
 }
 
 /**
- * The codes of an input, [1, F], as unit vectors laid end to end: code c of feature f, from 0 to `sizes[f]` - 1, is a 1 at place
- * c of the `sizes[f]` coefficients of f; the result is [1, sum of sizes]. A feature of size 0 is not read. Only a graph
- * input can be read like this, since the client encrypts the unit vectors instead of the codes: any function of one
- * feature is then a weighted sum.
+ * The codes of an input as unit vectors laid end to end: code c of feature f, from `lowest` to `lowest + sizes[f]` - 1, is
+ * a 1 at place c - `lowest` of the `sizes[f]` coefficients of f; the result is [1, sum of sizes]. A feature of size 0 is not
+ * read. Only a graph input can be read like this, since the client encrypts the unit vectors instead of the codes: any
+ * function of one feature is then a weighted sum.
  */
 export interface OneHotOp {
   readonly kind: "oneHot";
   readonly sizes: readonly number[];
+  /** 0 unless given. */
+  readonly lowest?: number;
+}
+
+/**
+ * Functions of single features of a one-hot value: result r is the value that the code of feature `features[r]` has in block
+ * r of `values`. Blocks lie end to end, each as long as its feature's size; the result is [1, number of features named].
+ */
+export interface SelectOp {
+  readonly kind: "select";
+  /** Those of the one-hot value. */
+  readonly sizes: readonly number[];
+  readonly features: Int32Array;
+  readonly values: Int32Array;
 }
 
 export type CircuitOp =
@@ -144,6 +158,7 @@ export type CircuitOp =
   | { readonly kind: "reshape"; readonly shape: readonly number[] }
   | GatherOp
   | OneHotOp
+  | SelectOp
   | RoundOp
   | FitOp
   | DequantizeOp
@@ -263,4 +278,17 @@ export function inputsOf(
     if (op.kind === "input") inputs[op.index] = { id: valueId(i), interval: op.interval };
   });
   return inputs;
+}
+
+/** How an input is sent as unit vectors, and the value that reads it so; null for an input that is sent as it is. */
+export function oneHotOf(
+  { values }: Circuit,
+  input: ValueId,
+): { readonly id: ValueId; readonly lowest: number; readonly sizes: readonly number[] } | null {
+  for (const [i, { op, inputs }] of values.entries()) {
+    if (op.kind === "oneHot" && inputs[0] === input) {
+      return { id: valueId(i), lowest: op.lowest ?? 0, sizes: op.sizes };
+    }
+  }
+  return null;
 }

@@ -10,6 +10,7 @@ import type {
   CircuitOp,
   CircuitValue,
   FitEncoding,
+  OneHotOp,
   TableEncoding,
   TableStep,
 } from "./ir.ts";
@@ -58,7 +59,9 @@ function printOp(op: CircuitOp): string {
     case "gather":
       return op.indices.includes(-1) ? `gather with ${op.fill}` : "gather";
     case "oneHot":
-      return `one-hot ${op.sizes.join(",")}`;
+      return printOneHot(op);
+    case "select":
+      return `select ${op.features.length} functions of ${op.sizes.length} features`;
     case "round":
       return `round ${op.method} off ${op.lsbs} bits`;
     case "fit":
@@ -75,6 +78,10 @@ function printOp(op: CircuitOp): string {
     default:
       return unreachable(op);
   }
+}
+
+function printOneHot({ sizes, lowest = 0 }: OneHotOp): string {
+  return `one-hot ${sizes.join(",")}${lowest === 0 ? "" : ` from ${lowest}`}`;
 }
 
 function printStep({ op }: TableStep): string {

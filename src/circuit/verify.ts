@@ -4,7 +4,7 @@
  */
 import { sameShape } from "../tensor/tensor.ts";
 import { inferShape } from "./builder.ts";
-import { type Circuit, type CircuitOp, isFloat } from "./ir.ts";
+import { type Circuit, type CircuitOp, countReaders, isFloat } from "./ir.ts";
 
 const ARITY: Readonly<Record<CircuitOp["kind"], number>> = {
   input: 0,
@@ -16,6 +16,7 @@ const ARITY: Readonly<Record<CircuitOp["kind"], number>> = {
   reshape: 1,
   gather: -1,
   oneHot: 1,
+  select: 1,
   round: 1,
   fit: 1,
   dequantize: 1,
@@ -42,6 +43,9 @@ export function verify(circuit: Circuit, stage: CircuitStage): void {
     if (value.op.kind === "oneHot" && circuit.values[value.inputs[0]].op.kind !== "input") {
       throw new Error(`internal: ${where} reads a value that the client does not have`);
     }
+    if (value.op.kind === "select" && circuit.values[value.inputs[0]].op.kind !== "oneHot") {
+      throw new Error(`internal: ${where} reads a value that is not one-hot`);
+    }
     if (
       stage !== "built" &&
       (isFloat(value.op) || value.op.kind === "quantize" || value.op.kind === "list")
@@ -60,6 +64,17 @@ export function verify(circuit: Circuit, stage: CircuitStage): void {
   for (const id of circuit.outputs) {
     if (id >= circuit.values.length) throw new Error(`internal: output %${id} is not defined`);
   }
+  if (stage === "bounded") verifyOneHotInputs(circuit);
+}
+
+/** The client sends unit vectors or codes, not both. */
+function verifyOneHotInputs(circuit: Circuit): void {
+  const readers = countReaders(circuit);
+  circuit.values.forEach(({ op, inputs }, i) => {
+    if (op.kind === "oneHot" && readers[inputs[0]] > 1) {
+      throw new Error(`internal: input of %${i} is read as codes too`);
+    }
+  });
 }
 
 function verifyBounds(circuit: Circuit, index: number, where: string): void {

@@ -17,7 +17,7 @@ import {
 } from "../circuit/ir.ts";
 import { unreachable } from "../errors.ts";
 import { type Steps, finish } from "../steps.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { type Tensor, int64 } from "../tensor/tensor.ts";
 import { learnWindow } from "./learn-window.ts";
 import { constantShape, shiftsOf, tabulate } from "./tabulate.ts";
 
@@ -109,6 +109,8 @@ function guarantee({ op, name, shape }: CircuitValue, inputs: readonly Interval[
     }
     case "oneHot":
       return { lo: 0, hi: 1 };
+    case "select":
+      return measureInterval(int64([op.values.length], op.values));
     case "round": {
       const step = 2 ** op.lsbs;
       const snap = (v: number): number => Math.floor((v + step / 2) / step) * step;
