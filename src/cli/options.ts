@@ -5,6 +5,7 @@
  */
 import type { CostModelOption } from "../calibration/machine.ts";
 import { SottoError } from "../errors.ts";
+import type { ServeVerbOptions, TokenOptions } from "./serve-options.ts";
 import type { AutoRounding } from "../options.ts";
 import { COST_MODELS } from "../parameters/cost-models.ts";
 import { completeChoices, type QuantizationChoices } from "../quantization/choices.ts";
@@ -145,6 +146,8 @@ export interface Verbs {
   readonly decrypt: (options: DecryptOptions) => Promise<void>;
   readonly bench: (options: BenchOptions) => Promise<void>;
   readonly calibrate: (options: CalibrateOptions) => Promise<void>;
+  readonly serve: (options: ServeVerbOptions) => Promise<void>;
+  readonly token: (options: TokenOptions) => Promise<void>;
 }
 
 function bad(option: string, expected: string, got: string): SottoError {

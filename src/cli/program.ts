@@ -23,6 +23,7 @@ import {
   type TuningSettings,
   type Verbs,
 } from "./options.ts";
+import { type AddVerb, addServeVerbs } from "./serve-options.ts";
 
 /** Model options as commander collects them. */
 interface CollectedModel {
@@ -89,10 +90,9 @@ export function buildProgram(verbs: Verbs, signal: AbortSignal): Command {
       );
   addModelVerbs(verb, verbs, signal);
   addStepVerbs(verb, verbs, signal);
+  addServeVerbs(verb, verbs, { signal, version: packageVersion() });
   return program;
 }
-
-type AddVerb = (usage: string, description: string, examples: readonly string[]) => Command;
 
 function addModelVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
   verb("inspect <model>", "list operators, which are supported, and shapes", [

@@ -4,8 +4,8 @@
  */
 import { bitWidth } from "../circuit/interval.ts";
 import type { Circuit } from "../circuit/ir.ts";
-import { FRAME_BYTES } from "../format/blob.ts";
 import type { ClientSpec } from "../format/client-spec.ts";
+import { messageBytes } from "../format/sizes.ts";
 import type { Program } from "../lower/program.ts";
 import { predictedTotal } from "./prediction.ts";
 import type { InteriorChoice, ParameterChoice } from "../parameters/choice.ts";
@@ -66,10 +66,6 @@ export function statisticsOf({
   readonly spec: ClientSpec;
   readonly choice: ParameterChoice;
 }): Statistics {
-  const ciphertextBytes =
-    (program.parameters.glweDimension * program.parameters.polynomialSize + 1) * 8;
-  const count = (ports: ClientSpec["inputs"]): number =>
-    ports.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return {
     ...circuitStatistics(circuit),
     pError: 2 ** choice.log2Bound,
@@ -79,8 +75,7 @@ export function statisticsOf({
     interior: choice.interior,
     securityBits: choice.securityBits,
     evaluationKeyBytes: choice.evaluationKeyBytes,
-    inputBytes: FRAME_BYTES + 4 + 4 * spec.inputs.length + 16 + 8 * count(spec.inputs),
-    outputBytes: FRAME_BYTES + 4 + 4 * spec.outputs.length + ciphertextBytes * count(spec.outputs),
+    ...messageBytes(spec),
     predictedMs: predictedTotal(program, choice.costModel, PREDICTED_THREADS) / 1e6,
     predictedThreads: PREDICTED_THREADS,
     parameters: program.parameters,

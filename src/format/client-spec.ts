@@ -16,6 +16,16 @@ import { decodeBlob, encodeBlob, noId, toHex } from "./blob.ts";
 import { clientGraphFrom, graphToJson, tensorToJson } from "./graph.ts";
 import { Reader, bad, parseJson } from "./json-reader.ts";
 
+/**
+ * An input whose codes are encrypted as unit vectors laid end to end: code c of element f is a 1 at place `c - lowest` of
+ * the `sizes[f]` values of f, the others are 0. An element of size 0 is not sent.
+ */
+export interface OneHotEncoding {
+  readonly lowest: number;
+  /** One for each element of a row. */
+  readonly sizes: readonly number[];
+}
+
 /** One input or output of the encrypted program. */
 export interface ClientPort {
   readonly name: string;
@@ -24,10 +34,17 @@ export interface ClientPort {
   readonly quantizer: UniformQuantizer;
   /** False for an input that the server may see; outputs are always encrypted. */
   readonly isEncrypted: boolean;
+  /** How an input's codes become the values that are encrypted; null: as they are, which is so for outputs too. */
+  readonly oneHot: OneHotEncoding | null;
   /** Torus units (of 2^-64) of one integer unit. */
   readonly scale: bigint;
   /** Integer in the middle of the expected range: outputs are decoded around it. */
   readonly middle: number;
+}
+
+/** Values of one row that are encrypted or decrypted. */
+export function valuesOf({ oneHot, shape }: Pick<ClientPort, "oneHot" | "shape">): number {
+  return oneHot === null ? sizeOf(shape) : oneHot.sizes.reduce((sum, size) => sum + size, 0);
 }
 
 export interface ClientSpec {
@@ -46,12 +63,13 @@ export interface ClientSpec {
 }
 
 const MAX_BYTES = 64 << 20;
-const MAX_ELEMENTS = 1 << 24;
+/** Most values of a row, and so of what is encrypted for it. */
+const MAX_VALUES = 1 << 24;
 
 /** Encodes a spec; the same spec gives the same bytes on every machine. */
 export function encodeClientSpec(spec: ClientSpec): Uint8Array {
   const json = {
-    format: 1,
+    format: 2,
     parameters: parametersToJson(spec.parameters),
     log2PError: logarithmToJson(spec.log2PError),
     log2FailureProbability: logarithmToJson(spec.log2FailureProbability),
@@ -88,7 +106,15 @@ function logarithmToJson(log2: number): number | null {
   return log2 === -Infinity ? null : log2;
 }
 
-function portToJson({ name, shape, quantizer, isEncrypted, scale, middle }: ClientPort): object {
+function portToJson({
+  name,
+  shape,
+  quantizer,
+  isEncrypted,
+  oneHot,
+  scale,
+  middle,
+}: ClientPort): object {
   const { options, stats } = quantizer;
   return {
     name,
@@ -96,6 +122,7 @@ function portToJson({ name, shape, quantizer, isEncrypted, scale, middle }: Clie
     scale: scale.toString(),
     middle,
     ...(isEncrypted ? {} : { isEncrypted }),
+    ...(oneHot ? { oneHot: { lowest: oneHot.lowest, sizes: oneHot.sizes } } : {}),
     quantizer: {
       nBits: options.nBits,
       isSigned: options.isSigned,
@@ -127,8 +154,8 @@ export function decodeClientSpec(bytes: Uint8Array): ClientSpec {
   verifySecurity(parameters);
   const inputs = readPorts(root.field("inputs"), readInput);
   const outputs = readPorts(root.field("outputs"), readPort);
-  const before = clientGraphFrom(root.field("before"), MAX_ELEMENTS);
-  const after = clientGraphFrom(root.field("after"), MAX_ELEMENTS);
+  const before = clientGraphFrom(root.field("before"), MAX_VALUES);
+  const after = clientGraphFrom(root.field("after"), MAX_VALUES);
   requireJoint("before", before, before.outputs, inputs);
   requireJoint("after", after, after.inputs, outputs);
   return {
@@ -192,7 +219,22 @@ function readInput(reader: Reader): ClientPort {
       throw bad(`client spec ${name}`, "expected one number for an input");
     }
   }
-  return readPort(reader);
+  const port = readPort(reader);
+  const oneHot = reader.optional("oneHot");
+  return oneHot === null ? port : { ...port, oneHot: readOneHot(oneHot, port.shape) };
+}
+
+function readOneHot(reader: Reader, shape: readonly number[]): OneHotEncoding {
+  const sizes = reader
+    .field("sizes")
+    .list()
+    .map((size) => size.count(MAX_VALUES));
+  const oneHot = { lowest: reader.field("lowest").integer(), sizes };
+  const total = valuesOf({ oneHot, shape });
+  if (sizes.length !== sizeOf(shape) || total === 0 || total > MAX_VALUES) {
+    throw bad(reader.path, "expected a size for each element, 1 to 2^24 in all");
+  }
+  return oneHot;
 }
 
 function readPort(reader: Reader): ClientPort {
@@ -206,6 +248,7 @@ function readPort(reader: Reader): ClientPort {
     shape,
     quantizer: readQuantizer(reader.field("quantizer"), shape),
     isEncrypted: reader.optional("isEncrypted")?.flag() ?? true,
+    oneHot: null,
     scale: BigInt(scale),
     middle: reader.field("middle").integer(),
   };
@@ -214,13 +257,7 @@ function readPort(reader: Reader): ClientPort {
 function readShape(reader: Reader): number[] {
   const shape = reader.list().map((dim) => dim.count(1 << 24));
   const size = sizeOf(shape);
-  if (
-    shape.length === 0 ||
-    shape.length > 8 ||
-    shape[0] !== 1 ||
-    size === 0 ||
-    size > MAX_ELEMENTS
-  ) {
+  if (shape.length === 0 || shape.length > 8 || shape[0] !== 1 || size === 0 || size > MAX_VALUES) {
     throw bad("client spec shape", "expected a batch axis of size 1 and 1 to 2^24 elements");
   }
   return shape;

@@ -35,6 +35,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   models: ["compile.ts", "artifacts.ts", "import.ts", "options.ts", "execute", "onnx", "tensor"],
   tune: ["execute", "parameters", "quantization", "onnx", "tensor"],
   calibration: ["format", "lower", "native", "parameters"],
+  server: ["client", "execute", "format", "native", "parameters"],
   report: ["tune", "execute", "lower", "parameters"],
 };
 

@@ -7,7 +7,7 @@ use crate::parameters::Parameters;
 /// Largest supported extension of a table, as a power of two.
 pub(crate) const MAX_EXTENSION_LOG: usize = 5;
 /// Largest tensor that a program may define.
-const MAX_TENSOR_BYTES: usize = 1 << 35;
+const MAX_TENSOR_BYTES: u64 = 1 << 35;
 
 /// Integer combination of ciphertexts; `src/lower/program.ts` defines each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Program {
         }
         let mut counts = Vec::with_capacity(self.inputs.len() + self.instructions.len());
         for &count in &self.inputs {
-            self.check_tensor(Some(count))?;
+            self.check_input(count)?;
             counts.push(count);
         }
         for instruction in &self.instructions {
@@ -127,9 +127,19 @@ impl Program {
         Ok(())
     }
 
+    /// Inputs are expanded ciphertext by ciphertext, of which each holds many values.
+    fn check_input(&self, count: usize) -> Result<()> {
+        let glwe_bytes = 8 * 2 * self.parameters.big_dimension();
+        let bytes = count.div_ceil(self.parameters.polynomial_size).saturating_mul(glwe_bytes);
+        match bytes {
+            1..=MAX_TENSOR_BYTES => Ok(()),
+            _ => fail("an input is empty or too large"),
+        }
+    }
+
     fn check_tensor(&self, count: Option<usize>) -> Result<()> {
-        let row_bytes = 8 * self.parameters.ciphertext_words();
-        let bytes = count.and_then(|count| count.checked_mul(row_bytes));
+        let row_bytes = 8 * self.parameters.ciphertext_words() as u64;
+        let bytes = count.and_then(|count| (count as u64).checked_mul(row_bytes));
         match bytes {
             Some(1..=MAX_TENSOR_BYTES) => Ok(()),
             _ => fail("a tensor is empty or too large"),

@@ -21,6 +21,7 @@ import * as movement from "./movement.ts";
 import * as pooling from "./pooling.ts";
 import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
+import { treeRules } from "./trees.ts";
 
 /** Rules of the operators that are not just functions of one tensor, by ONNX name, with what they cost. */
 const FAMILIES: readonly (readonly [Readonly<Record<string, unknown>>, string])[] = [
@@ -39,6 +40,7 @@ export const operatorRules: ReadonlyMap<string, OperatorRule> = new Map<string, 
   ...supportedOperators.filter(isFunction).map((name) => [name, elementwise] as const),
   ...FAMILIES.flatMap(([family]) => rulesOf(family)),
   ["BatchNormalization", BatchNormalization],
+  ...treeRules,
 ]);
 
 /** Functions of single elements that reach quantization as they are. */
@@ -49,6 +51,7 @@ function isFunction(name: string): boolean {
 /** What an operator on an encrypted tensor costs; null for one that cannot be computed encrypted. */
 export function costOf(name: string): string | null {
   if (isQuantizer(name)) return "in a table";
+  if (treeRules.has(name)) return "one per up to three splits behind two or more features";
   const family = FAMILIES.find(([rules]) => rulesOf(rules).some(([rule]) => rule === name));
   return family?.[1] ?? (isElementwise(name) ? "in a table" : null);
 }
