@@ -129,9 +129,9 @@ impl Program {
 
     /// Inputs are expanded ciphertext by ciphertext, of which each holds many values.
     fn check_input(&self, count: usize) -> Result<()> {
-        let glwe_bytes = 8 * 2 * self.parameters.big_dimension();
-        let bytes = count.div_ceil(self.parameters.polynomial_size).saturating_mul(glwe_bytes);
-        match bytes {
+        let glwe_bytes = 8 * 2 * self.parameters.big_dimension() as u64;
+        let glwes = count.div_ceil(self.parameters.polynomial_size) as u64;
+        match glwes.saturating_mul(glwe_bytes) {
             1..=MAX_TENSOR_BYTES => Ok(()),
             _ => fail("an input is empty or too large"),
         }
