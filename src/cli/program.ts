@@ -235,7 +235,7 @@ function addModelOptions(command: Command): Command {
     )
     .option(
       "--quantization <choices>",
-      "JSON with perChannelWeights, calibration, inputSignedness, equalization, biasCorrection",
+      "JSON with perChannelWeights, calibration, inputSignedness, equalization, biasCorrection, perFeatureInputs",
       parseQuantization,
     )
     .option(

@@ -3,7 +3,7 @@
  * @module
  */
 import { type Circuit, type ValueId, valueId } from "../circuit/ir.ts";
-import { constantShape } from "../passes/tabulate.ts";
+import { constantShape } from "../circuit/tabulate.ts";
 import { type Steps, finish } from "../steps.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import type { NoiseConstraint } from "./choice.ts";
@@ -153,7 +153,10 @@ function base(
   const { shape, name } = circuit.values[id];
   const count = sizeOf(shape);
   const factor = amplification * amplification;
-  const isInput = (source: ValueId): boolean => circuit.values[source].op.kind === "input";
+  const isInput = (source: ValueId): boolean => {
+    const { kind } = circuit.values[source].op;
+    return kind === "input" || kind === "oneHot";
+  };
   const inputNorms = squaredNorm(form, isInput, count).map((x) => x * factor);
   const lookupNorms = squaredNorm(form, (source) => !isInput(source), count).map((x) => x * factor);
   return {

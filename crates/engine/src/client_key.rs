@@ -134,10 +134,6 @@ impl ClientKey {
     pub(crate) fn identity(&self, model_id: Id) -> Identity {
         Identity { parameters_digest: self.parameters.digest(), key_id: self.key_id, model_id }
     }
-
-    pub(crate) fn big_key(&self) -> LweSecretKey<&[u64]> {
-        LweSecretKey::from_container(self.big.as_slice())
-    }
 }
 
 /// Derived by a hash: a prefix of the generator's stream would be bits of the key.

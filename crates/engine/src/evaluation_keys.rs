@@ -13,6 +13,7 @@ use crate::client_key::ClientKey;
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::format::{Id, Kind, open, seal};
+use crate::keystream::Keystream;
 use crate::packed::Packing;
 use crate::parameters::Parameters;
 use crate::random::{Seed128, fresh_seed, mask_seed, seeder};
@@ -159,12 +160,12 @@ fn keyswitch_piece(key: &ClientKey, small: &[u32], first: usize, count: usize) -
         mask_seed(&seed),
         CiphertextModulus::new_native(),
     );
-    generate_seeded_lwe_keyswitch_key(
+    generate_seeded_lwe_keyswitch_key_with_pre_seeded_generator(
         &LweSecretKey::from_container(&key.big[first..first + count]),
         &LweSecretKey::from_container(small),
         &mut seeded,
         parameters.keyswitch_noise(),
-        seeder().as_mut(),
+        &mut EncryptionRandomGenerator::<Keystream>::new(mask_seed(&seed), seeder().as_mut()),
     );
     let mut piece = seed.to_vec();
     let bodies = seeded.as_ref().iter().map(|&body| u64::from(body));
@@ -190,7 +191,7 @@ fn bootstrap_piece(
     let mut standard = expand_bootstrap_piece(parameters, &seed, bodiless, count);
     let noise_seed = Zeroizing::new(fresh_seed());
     let noise_seed = Seed(u128::from_le_bytes(*noise_seed));
-    let mut noise = RandomGenerator::<DefaultRandomGenerator>::new(noise_seed);
+    let mut noise = RandomGenerator::<Keystream>::new(noise_seed);
     let base_log = parameters.bootstrap.base_log;
     for (mut ggsw, &bit) in standard.iter_mut().zip(&key.small[first..first + count]) {
         let levels = (1..=parameters.bootstrap.level).rev();
@@ -256,7 +257,7 @@ pub(crate) fn expand_bootstrap_piece(
         LweDimension(count),
         modulus,
     );
-    decompress_seeded_lwe_bootstrap_key::<_, _, _, DefaultRandomGenerator>(&mut standard, &seeded);
+    decompress_seeded_lwe_bootstrap_key::<_, _, _, Keystream>(&mut standard, &seeded);
     standard
 }
 

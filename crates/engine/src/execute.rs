@@ -71,7 +71,7 @@ impl Run<'_> {
             Instruction::Linear(linear) => {
                 let operands: Vec<&Tensor> =
                     linear.operands.iter().map(|&id| alive(tensors, id)).collect();
-                combine(linear, &operands, parameters.ciphertext_words(), self.control)
+                combine(linear, &operands, parameters, self.control)
             }
             Instruction::Lookup(lookup) => {
                 let keys = self.key.and_then(|key| key.lookup_keys.as_ref());

@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::parameters::BLOCK_BYTES;
 
 const MAGIC: &[u8; 6] = b"SOTTO\0";
-const VERSION: u8 = 1;
 
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = 80;
@@ -42,6 +41,14 @@ impl Kind {
             Self::EvaluationKeys => "evaluation keys",
             Self::Inputs => "encrypted inputs",
             Self::Outputs => "encrypted outputs",
+        }
+    }
+
+    /// Version that is read and written.
+    fn version(self) -> u8 {
+        match self {
+            Self::SecretKey | Self::EvaluationKeys => 1,
+            Self::Program | Self::Inputs | Self::Outputs => 2,
         }
     }
 
@@ -101,7 +108,7 @@ pub(crate) fn model_id(program_payload: &[u8]) -> Id {
 pub(crate) fn seal(kind: Kind, identity: &Identity, payload: &[u8]) -> Vec<u8> {
     let mut blob = Vec::with_capacity(HEADER_BYTES + payload.len() + DIGEST_BYTES);
     blob.extend_from_slice(MAGIC);
-    blob.extend_from_slice(&[kind as u8, VERSION]);
+    blob.extend_from_slice(&[kind as u8, kind.version()]);
     blob.extend_from_slice(&identity.parameters_digest);
     blob.extend_from_slice(&identity.key_id);
     blob.extend_from_slice(&identity.model_id);
@@ -134,8 +141,9 @@ pub(crate) fn open(kind: Kind, blob: &[u8]) -> Result<(Identity, &[u8])> {
         ));
     }
     let version = reader.u8()?;
-    if version != VERSION {
-        return Err(Error::bytes(place, format!("expected version {VERSION}, got {version}")));
+    if version != kind.version() {
+        let expected = kind.version();
+        return Err(Error::bytes(place, format!("expected version {expected}, got {version}")));
     }
     let identity = Identity {
         parameters_digest: reader.array()?,

@@ -110,7 +110,7 @@ impl Program {
         }
         let mut counts = Vec::with_capacity(self.inputs.len() + self.instructions.len());
         for &count in &self.inputs {
-            self.check_tensor(Some(count))?;
+            self.check_input(count)?;
             counts.push(count);
         }
         for instruction in &self.instructions {
@@ -125,6 +125,17 @@ impl Program {
             return fail("an output does not exist");
         }
         Ok(())
+    }
+
+    /// Inputs are expanded ciphertext by ciphertext, of which each holds many values.
+    fn check_input(&self, count: usize) -> Result<()> {
+        let glwe_bytes = 8 * 2 * self.parameters.big_dimension() as u64;
+        let glwes = count.div_ceil(self.parameters.polynomial_size) as u64;
+        let bytes = glwes.saturating_mul(glwe_bytes);
+        match bytes {
+            1..=MAX_TENSOR_BYTES => Ok(()),
+            _ => fail("an input is empty or too large"),
+        }
     }
 
     fn check_tensor(&self, count: Option<usize>) -> Result<()> {
