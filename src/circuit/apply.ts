@@ -9,16 +9,20 @@ import { evaluateNode } from "../onnx/evaluate.ts";
 import { conv } from "../tensor/conv.ts";
 import { combine } from "../tensor/elementwise.ts";
 import { matmul } from "../tensor/matmul.ts";
-import { type Tensor, cast, int64, reshape } from "../tensor/tensor.ts";
+import { type Tensor, cast, int64, reshape, sizeOf } from "../tensor/tensor.ts";
 import {
   type CircuitOp,
   type FloatOp,
   type GatherOp,
+  type ListOp,
+  type OneHotOp,
+  type SelectOp,
   type Grid,
   type TableEncoding,
   type TableOp,
   gridOf,
 } from "./ir.ts";
+import { blocksOf } from "./select.ts";
 
 /** Applies one operation to a batch; axis 0 of every tensor is the batch. */
 export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
@@ -43,6 +47,10 @@ export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
       return reshape(x, [x.shape[0], ...op.shape.slice(1)]);
     case "gather":
       return applyGather(op, inputs);
+    case "oneHot":
+      return applyOneHot(op, x);
+    case "select":
+      return applySelect(op, x);
     case "round":
       return mapInt(x, snapTo(gridOf({ kind: "approximate", lsbs: op.lsbs })));
     case "fit":
@@ -53,6 +61,8 @@ export function applyOp(op: CircuitOp, inputs: readonly Tensor[]): Tensor {
       return applyFloat(op, inputs);
     case "quantize":
       return quantizeTensor(x, op.map);
+    case "list":
+      return applyList(op, x);
     case "table":
       return applyTable(op, readBoxes(op.encoding, x));
     case "extractBit": {
@@ -91,6 +101,57 @@ function applyGather({ shape, indices, fill }: GatherOp, inputs: readonly Tensor
     }
   }
   return { dtype: "int64", shape: [rows, ...shape.slice(1)], data: out };
+}
+
+/** Throws BAD_VALUE for codes that their feature does not have. */
+function applyOneHot({ sizes, lowest = 0 }: OneHotOp, codes: Tensor): Tensor<"int64"> {
+  const [rows] = codes.shape;
+  const features = sizes.length;
+  const starts: number[] = [];
+  const width = sizes.reduce((sum, size) => (starts.push(sum), sum + size), 0);
+  const out = new Float64Array(rows * width);
+  codes.data.forEach((code, i) => {
+    const feature = i % features;
+    const size = sizes[feature];
+    if (size === 0) return;
+    const place = code - lowest;
+    if (!(place >= 0 && place < size)) {
+      const range = `${lowest} to ${lowest + size - 1}`;
+      const message = `expected codes of feature ${feature} from ${range}, got ${code}`;
+      throw new SottoError("BAD_VALUE", "oneHot", message);
+    }
+    out[Math.floor(i / features) * width + starts[feature] + place] = 1;
+  });
+  return int64([rows, width], out);
+}
+
+function applyList({ first, results }: ListOp, x: Tensor): Tensor<"int64"> {
+  const [count, ...constants] = results.shape;
+  const places = sizeOf(constants);
+  const elements = int64(
+    [1, ...constants],
+    Float64Array.from({ length: places }, (_, i) => i),
+  );
+  const { shape, data } = combine(x, elements, (value, element) => {
+    const index = Math.min(Math.max(value - first, 0), count - 1);
+    return results.data[index * places + element];
+  });
+  return { dtype: "int64", shape, data: Float64Array.from(data) };
+}
+
+function applySelect(op: SelectOp, x: Tensor): Tensor<"int64"> {
+  const [rows, width] = x.shape;
+  const blocks = blocksOf(op);
+  const out = new Float64Array(rows * blocks.length);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (const { start, values } of blocks) {
+      const first = row * width + start;
+      let sum = 0;
+      for (let j = 0; j < values.length; j++) sum += values[j] * x.data[first + j];
+      out[at++] = sum;
+    }
+  }
+  return int64([rows, blocks.length], out);
 }
 
 /** Moves every number to what its box stands for. */

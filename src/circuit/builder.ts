@@ -107,6 +107,10 @@ export function inferShape(
     case "reshape":
     case "gather":
       return [x[0], ...op.shape.slice(1)];
+    case "oneHot":
+      return [x[0], op.sizes.reduce((sum, size) => sum + size, 0)];
+    case "select":
+      return [x[0], op.features.length];
     case "round":
     case "fit":
     case "table":
@@ -115,6 +119,7 @@ export function inferShape(
     case "dequantize":
       return broadcastShapes(broadcastShapes(x, shapeOf(op.scale)), shapeOf(op.zeroPoint));
     case "quantize":
+    case "list":
       return x;
     case "float":
       return applyOp(

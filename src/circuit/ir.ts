@@ -61,9 +61,19 @@ export interface QuantizeOp {
   readonly map: CodeMap;
 }
 
+/**
+ * A function of integers written out: `results[x - first]`, and beyond either end the result there. Axis 0 of `results` counts
+ * integers; the other axes broadcast against the tensor behind its batch axis.
+ */
+export interface ListOp {
+  readonly kind: "list";
+  readonly first: number;
+  readonly results: Tensor<"int64">;
+}
+
 /** One step of a table's function; -1 is the table's input, j the result of step j. */
 export interface TableStep {
-  readonly op: DequantizeOp | FloatOp | QuantizeOp;
+  readonly op: DequantizeOp | FloatOp | QuantizeOp | ListOp;
   readonly inputs: readonly number[];
 }
 
@@ -74,10 +84,11 @@ export interface FitEncoding extends FitOp {
 
 /**
  * How a table reads its input: integers one by one, in steps of 2^lsbs (rounded half up by the table itself, or
- * already exact multiples), or in `steps` steps that fill an interval, of every channel or one for each.
+ * already exact multiples), or in `steps` steps that fill an interval, of every channel or one for each. Where the operator
+ * knows which integers can arrive, it states them as `range`; otherwise calibration or interval arithmetic finds them.
  */
 export type TableEncoding =
-  | { readonly kind: "each" }
+  | { readonly kind: "each"; readonly range?: Interval }
   | { readonly kind: "approximate"; readonly lsbs: number }
   | { readonly kind: "rounded"; readonly lsbs: number }
   | FitEncoding;
@@ -106,6 +117,31 @@ export interface GatherOp {
   readonly fill: number;
 }
 
+/**
+ * The codes of an input as unit vectors laid end to end: code c of feature f, from `lowest` to `lowest + sizes[f]` - 1, is
+ * a 1 at place c - `lowest` of the `sizes[f]` coefficients of f; the result is [1, sum of sizes]. A feature of size 0 is not
+ * read. Only a graph input can be read like this, since the client encrypts the unit vectors instead of the codes: any
+ * function of one feature is then a weighted sum.
+ */
+export interface OneHotOp {
+  readonly kind: "oneHot";
+  readonly sizes: readonly number[];
+  /** 0 unless given. */
+  readonly lowest?: number;
+}
+
+/**
+ * Functions of single features of a one-hot value: result r is the value that the code of feature `features[r]` has in block
+ * r of `values`. Blocks lie end to end, each as long as its feature's size; the result is [1, number of features named].
+ */
+export interface SelectOp {
+  readonly kind: "select";
+  /** Those of the one-hot value. */
+  readonly sizes: readonly number[];
+  readonly features: Int32Array;
+  readonly values: Int32Array;
+}
+
 export type CircuitOp =
   | { readonly kind: "input"; readonly index: number; readonly interval: Interval }
   | { readonly kind: "matmul"; readonly weights: Tensor<"int64"> }
@@ -121,11 +157,14 @@ export type CircuitOp =
   | { readonly kind: "shift"; readonly by: number | Tensor<"int64"> }
   | { readonly kind: "reshape"; readonly shape: readonly number[] }
   | GatherOp
+  | OneHotOp
+  | SelectOp
   | RoundOp
   | FitOp
   | DequantizeOp
   | FloatOp
   | QuantizeOp
+  | ListOp
   | TableOp
   | ExtractBitOp;
 
@@ -239,4 +278,17 @@ export function inputsOf(
     if (op.kind === "input") inputs[op.index] = { id: valueId(i), interval: op.interval };
   });
   return inputs;
+}
+
+/** How an input is sent as unit vectors, and the value that reads it so; null for an input that is sent as it is. */
+export function oneHotOf(
+  { values }: Circuit,
+  input: ValueId,
+): { readonly id: ValueId; readonly lowest: number; readonly sizes: readonly number[] } | null {
+  for (const [i, { op, inputs }] of values.entries()) {
+    if (op.kind === "oneHot" && inputs[0] === input) {
+      return { id: valueId(i), lowest: op.lowest ?? 0, sizes: op.sizes };
+    }
+  }
+  return null;
 }

@@ -5,11 +5,13 @@
 import type { Interval } from "./interval.ts";
 import { unreachable } from "../errors.ts";
 import type { PerChannel } from "../tensor/codes.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type {
   Circuit,
   CircuitOp,
   CircuitValue,
   FitEncoding,
+  OneHotOp,
   TableEncoding,
   TableStep,
 } from "./ir.ts";
@@ -43,20 +45,21 @@ function printOp(op: CircuitOp): string {
       return `input ${op.index} ${printInterval(op.interval)}`;
     case "matmul":
       return `matmul [${op.weights.shape.join("x")}]`;
-    case "conv": {
-      const { strides, pads, group } = op.geometry;
-      const pad = op.padValue === 0 ? "" : ` with ${op.padValue}`;
-      return `conv [${op.weights.shape.join("x")}] strides ${strides.join(",")} pads ${pads.join(",")}${pad} group ${group}`;
-    }
+    case "conv":
+      return printConv(op);
     case "add":
     case "sub":
       return op.kind;
-    case "shift":
-      return `shift by ${typeof op.by === "number" ? op.by : `[${op.by.shape.join("x")}]`}`;
     case "reshape":
-      return "reshape";
+      return op.kind;
+    case "shift":
+      return `shift by ${printShift(op.by)}`;
     case "gather":
       return op.indices.includes(-1) ? `gather with ${op.fill}` : "gather";
+    case "oneHot":
+      return printOneHot(op);
+    case "select":
+      return `select ${op.features.length} functions of ${op.sizes.length} features`;
     case "round":
       return `round ${op.method} off ${op.lsbs} bits`;
     case "fit":
@@ -64,6 +67,7 @@ function printOp(op: CircuitOp): string {
     case "dequantize":
     case "float":
     case "quantize":
+    case "list":
       return printStep({ op, inputs: [] });
     case "table":
       return `table ${printEncoding(op.encoding)} ${op.steps.map(printStep).join(" ")}`;
@@ -74,9 +78,24 @@ function printOp(op: CircuitOp): string {
   }
 }
 
+function printShift(by: number | Tensor): string {
+  return typeof by === "number" ? `${by}` : `[${by.shape.join("x")}]`;
+}
+
+function printConv({ weights, geometry, padValue }: CircuitOp & { kind: "conv" }): string {
+  const { strides, pads, group } = geometry;
+  const pad = padValue === 0 ? "" : ` with ${padValue}`;
+  return `conv [${weights.shape.join("x")}] strides ${strides.join(",")} pads ${pads.join(",")}${pad} group ${group}`;
+}
+
+function printOneHot({ sizes, lowest = 0 }: OneHotOp): string {
+  return `one-hot ${sizes.join(",")}${lowest === 0 ? "" : ` from ${lowest}`}`;
+}
+
 function printStep({ op }: TableStep): string {
   if (op.kind === "dequantize") return `dequantize ${printScale(op.scale)}`;
   if (op.kind === "float") return op.opType;
+  if (op.kind === "list") return `list [${op.results.shape.join("x")}] from ${op.first}`;
   return `quantize ${printScale(op.map.scale)} ${op.map.noClipping ? "unclipped" : `to [${op.map.codeRange.join(", ")}]`}`;
 }
 
@@ -93,7 +112,7 @@ function printWindow({ interval, shifts }: FitEncoding): string {
 function printEncoding(encoding: TableEncoding): string {
   switch (encoding.kind) {
     case "each":
-      return "each";
+      return encoding.range ? `each of ${printInterval(encoding.range)}` : "each";
     case "approximate":
     case "rounded":
       return `${encoding.kind} ${encoding.lsbs}`;

@@ -4,7 +4,7 @@
  */
 import { sameShape } from "../tensor/tensor.ts";
 import { inferShape } from "./builder.ts";
-import { type Circuit, type CircuitOp, isFloat } from "./ir.ts";
+import { type Circuit, type CircuitOp, countReaders, isFloat } from "./ir.ts";
 
 const ARITY: Readonly<Record<CircuitOp["kind"], number>> = {
   input: 0,
@@ -15,11 +15,14 @@ const ARITY: Readonly<Record<CircuitOp["kind"], number>> = {
   shift: 1,
   reshape: 1,
   gather: -1,
+  oneHot: 1,
+  select: 1,
   round: 1,
   fit: 1,
   dequantize: 1,
   float: -1,
   quantize: 1,
+  list: 1,
   table: 1,
   extractBit: 1,
 };
@@ -37,7 +40,16 @@ export function verify(circuit: Circuit, stage: CircuitStage): void {
     }
     if (value.inputs.some((id) => id >= i))
       throw new Error(`internal: ${where} uses a later value`);
-    if (stage !== "built" && (isFloat(value.op) || value.op.kind === "quantize")) {
+    if (value.op.kind === "oneHot" && circuit.values[value.inputs[0]].op.kind !== "input") {
+      throw new Error(`internal: ${where} reads a value that the client does not have`);
+    }
+    if (value.op.kind === "select" && circuit.values[value.inputs[0]].op.kind !== "oneHot") {
+      throw new Error(`internal: ${where} reads a value that is not one-hot`);
+    }
+    if (
+      stage !== "built" &&
+      (isFloat(value.op) || value.op.kind === "quantize" || value.op.kind === "list")
+    ) {
       throw new Error(`internal: ${where} is left after fusion`);
     }
     if (stage === "bounded") verifyBounds(circuit, i, where);
@@ -52,6 +64,17 @@ export function verify(circuit: Circuit, stage: CircuitStage): void {
   for (const id of circuit.outputs) {
     if (id >= circuit.values.length) throw new Error(`internal: output %${id} is not defined`);
   }
+  if (stage === "bounded") verifyOneHotInputs(circuit);
+}
+
+/** The client sends unit vectors or codes, not both. */
+function verifyOneHotInputs(circuit: Circuit): void {
+  const readers = countReaders(circuit);
+  circuit.values.forEach(({ op, inputs }, i) => {
+    if (op.kind === "oneHot" && readers[inputs[0]] > 1) {
+      throw new Error(`internal: input of %${i} is read as codes too`);
+    }
+  });
 }
 
 function verifyBounds(circuit: Circuit, index: number, where: string): void {

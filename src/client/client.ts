@@ -7,8 +7,9 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { SottoError } from "../errors.ts";
 import { type ClientSpec, decodeClientSpec } from "../format/client-spec.ts";
 import type { NativeBinding, NativeClientKey, NativeControl } from "../native/binding.ts";
-import { applyStep } from "../onnx/client-steps.ts";
+import { evaluate } from "../onnx/evaluate.ts";
 import { encodeParameters } from "../parameters/encoding.ts";
+import { binnedPorts } from "../quantization/bin-quantizer.ts";
 import { checkCodes, prepareRows } from "../quantization/check.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { decodePhases, encodeCodes } from "./codec.ts";
@@ -77,8 +78,8 @@ export class Client {
 
   /** Codes of float rows, one tensor per input. Throws BAD_DTYPE, BAD_SHAPE or BAD_VALUE. */
   quantize(rows: readonly Tensor[]): Tensor<"int64">[] {
-    return prepareRows(this.spec.inputs, rows, "input").map((tensor, i) =>
-      this.spec.inputs[i].quantizer.quant(tensor),
+    return prepareRows(this.spec.before, rows, "input", binnedPorts(this.spec.inputs)).map(
+      (tensor, i) => this.spec.inputs[i].quantizer.quant(tensor),
     );
   }
 
@@ -103,12 +104,10 @@ export class Client {
     return decodeOutputs(this.spec, phases);
   }
 
-  /** Float64 values of output codes, after the steps that the client computes (a last Softmax). */
+  /** Values of output codes, after what the client computes last (probabilities, labels): one tensor per output of the model. */
   dequantize(codes: readonly Tensor[]): Tensor[] {
-    return codes.map((tensor, i) => {
-      const { name, quantizer, step } = this.spec.outputs[i];
-      return applyStep(step, quantizer.dequant(tensor), name);
-    });
+    const floats = codes.map((tensor, i) => this.spec.outputs[i].quantizer.dequant(tensor));
+    return [...evaluate(this.spec.after, floats)];
   }
 
   #requireKey(): NativeClientKey {

@@ -2,12 +2,38 @@
  * Integers to torus plaintexts and back, as a client spec says. Safe in browsers.
  * @module
  */
-import type { ClientPort } from "../format/client-spec.ts";
+import { SottoError } from "../errors.ts";
+import { type ClientPort, type OneHotEncoding, valuesOf } from "../format/client-spec.ts";
 import { type Tensor, int64 } from "../tensor/tensor.ts";
 
-/** Torus plaintexts of one row of codes. */
-export function encodeCodes({ scale }: ClientPort, codes: Tensor): BigUint64Array {
+/** Torus plaintexts of one row of codes. Throws BAD_VALUE for a code that a one-hot encoding does not have. */
+export function encodeCodes(port: ClientPort, codes: Tensor): BigUint64Array {
+  const { scale, oneHot } = port;
+  if (oneHot !== null) return encodeUnits(port, oneHot, codes);
   return BigUint64Array.from(codes.data, (code) => BigInt.asUintN(64, BigInt(code) * scale));
+}
+
+/** Unit vectors laid end to end. */
+function encodeUnits(
+  port: ClientPort,
+  { lowest, sizes }: OneHotEncoding,
+  codes: Tensor,
+): BigUint64Array {
+  const plaintexts = new BigUint64Array(valuesOf(port));
+  let start = 0;
+  sizes.forEach((size, element) => {
+    const place = codes.data[element] - lowest;
+    if (size > 0 && !(place >= 0 && place < size)) {
+      throw new SottoError(
+        "BAD_VALUE",
+        `quantized input ${port.name}`,
+        `expected codes from ${lowest} to ${lowest + size - 1} at element ${element}, got ${codes.data[element]}`,
+      );
+    }
+    if (size > 0) plaintexts[start + place] = port.scale;
+    start += size;
+  });
+  return plaintexts;
 }
 
 /** The integers nearest to phases, in the window of one torus around the port's middle; shape with one row. */

@@ -15,11 +15,24 @@ export const BlobKind = {
   inputs: 5,
   outputs: 6,
   quantizedModule: 7,
+  protectedKey: 8,
 } as const;
 export type BlobKindName = keyof typeof BlobKind;
 
 const MAGIC = [0x53, 0x4f, 0x54, 0x54, 0x4f, 0x00]; // "SOTTO" and a zero byte
-const VERSION = 1;
+
+/** Format versions that this code reads and writes. */
+const VERSIONS: Readonly<Record<BlobKindName, number>> = {
+  program: 2,
+  clientSpec: 2,
+  secretKey: 1,
+  evaluationKeys: 1,
+  inputs: 2,
+  outputs: 2,
+  quantizedModule: 1,
+  protectedKey: 1,
+};
+
 const HEADER = 80;
 const DIGEST = 32;
 
@@ -53,7 +66,7 @@ export function encodeBlob(
   const bytes = new Uint8Array(HEADER + payload.length + DIGEST);
   bytes.set(MAGIC, 0);
   bytes[6] = BlobKind[header.kind];
-  bytes[7] = VERSION;
+  bytes[7] = VERSIONS[header.kind];
   bytes.set(header.parametersDigest, 8);
   bytes.set(header.keyId, 40);
   bytes.set(header.modelId, 56);
@@ -79,8 +92,10 @@ export function decodeHeader(
     throw bad("expected a sotto file, got something else");
   if (bytes[6] !== BlobKind[kind])
     throw bad(`expected kind ${BlobKind[kind]}, got ${bytes[6]}; is it another file?`);
-  if (bytes[7] !== VERSION)
-    throw bad(`expected format version ${VERSION}, got ${bytes[7]}; update sotto`);
+  if (bytes[7] !== VERSIONS[kind])
+    throw bad(
+      `expected format version ${VERSIONS[kind]}, got ${bytes[7]}; use one version of sotto`,
+    );
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getBigUint64(72, true);
   const available = totalBytes - HEADER - DIGEST;

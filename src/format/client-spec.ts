@@ -1,18 +1,32 @@
 /**
- * What a client needs and all it needs: parameters, encodings and quantizers of inputs and outputs, never weights.
+ * What a client needs and all it needs: parameters, encodings and quantizers of inputs and outputs, what is computed before
+ * and after them, never the weights of the model.
  * The decoder trusts nothing (docs/format.md, kind 2). Safe in browsers.
  * @module
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import type { ClientStep } from "../onnx/client-steps.ts";
+import type { Graph } from "../onnx/graph.ts";
 import { decodeParameters, encodeParameters } from "../parameters/encoding.ts";
 import type { CryptoParameters } from "../parameters/parameters.ts";
 import { verifySecurity } from "../parameters/security.ts";
 import type { PerChannel } from "../tensor/codes.ts";
-import { float64, sizeOf } from "../tensor/tensor.ts";
+import { float64, sameShape, sizeOf } from "../tensor/tensor.ts";
+import { BinQuantizer } from "../quantization/bin-quantizer.ts";
 import { UniformQuantizer } from "../quantization/quantizer.ts";
+import { binsFrom, binsToJson } from "./bins.ts";
 import { decodeBlob, encodeBlob, noId, toHex } from "./blob.ts";
+import { clientGraphFrom, graphToJson, tensorToJson } from "./graph.ts";
 import { Reader, bad, parseJson } from "./json-reader.ts";
+
+/**
+ * An input whose codes are encrypted as unit vectors laid end to end: code c of element f is a 1 at place `c - lowest` of
+ * the `sizes[f]` values of f, the others are 0. An element of size 0 is not sent.
+ */
+export interface OneHotEncoding {
+  readonly lowest: number;
+  /** One for each element of a row. */
+  readonly sizes: readonly number[];
+}
 
 /** One input or output of the encrypted program. */
 export interface ClientPort {
@@ -20,38 +34,51 @@ export interface ClientPort {
   /** Axis 0 is the batch, of size 1. */
   readonly shape: readonly number[];
   readonly quantizer: UniformQuantizer;
-  /** What the client computes before it quantizes an input, or after it de-quantizes an output. */
-  readonly step: ClientStep | null;
   /** False for an input that the server may see; outputs are always encrypted. */
   readonly isEncrypted: boolean;
+  /** How an input's codes become the values that are encrypted; null: as they are, which is so for outputs too. */
+  readonly oneHot: OneHotEncoding | null;
   /** Torus units (of 2^-64) of one integer unit. */
   readonly scale: bigint;
   /** Integer in the middle of the expected range: outputs are decoded around it. */
   readonly middle: number;
 }
 
+/** Values of one row that are encrypted or decrypted. */
+export function valuesOf({ oneHot, shape }: Pick<ClientPort, "oneHot" | "shape">): number {
+  return oneHot === null ? sizeOf(shape) : oneHot.sizes.reduce((sum, size) => sum + size, 0);
+}
+
 export interface ClientSpec {
   readonly parameters: CryptoParameters;
   /** 16 bytes; ties the spec to its program. */
   readonly modelId: Uint8Array;
+  /** What the client computes before it quantizes: from the model's inputs to those of the program. */
+  readonly before: Graph;
   readonly inputs: readonly ClientPort[];
   readonly outputs: readonly ClientPort[];
+  /** What the client computes after it de-quantizes: from the outputs of the program to those of the model. */
+  readonly after: Graph;
   /** Bound on the failure probability of one lookup or output, and what an inference reaches; base 2 logarithms. */
   readonly log2PError: number;
   readonly log2FailureProbability: number;
 }
 
 const MAX_BYTES = 64 << 20;
+/** Most values of a row, and so of what is encrypted for it. */
+const MAX_VALUES = 1 << 24;
 
 /** Encodes a spec; the same spec gives the same bytes on every machine. */
 export function encodeClientSpec(spec: ClientSpec): Uint8Array {
   const json = {
-    format: 1,
+    format: 2,
     parameters: parametersToJson(spec.parameters),
     log2PError: logarithmToJson(spec.log2PError),
     log2FailureProbability: logarithmToJson(spec.log2FailureProbability),
+    before: graphToJson(spec.before, tensorToJson),
     inputs: spec.inputs.map(portToJson),
     outputs: spec.outputs.map(portToJson),
+    after: graphToJson(spec.after, tensorToJson),
   };
   const header = {
     kind: "clientSpec",
@@ -85,37 +112,35 @@ function portToJson({
   name,
   shape,
   quantizer,
-  step,
   isEncrypted,
+  oneHot,
   scale,
   middle,
 }: ClientPort): object {
-  const { options, stats } = quantizer;
   return {
     name,
     shape,
     scale: scale.toString(),
     middle,
-    ...(step ? { step: stepToJson(step) } : {}),
     ...(isEncrypted ? {} : { isEncrypted }),
-    quantizer: {
-      nBits: options.nBits,
-      isSigned: options.isSigned,
-      isSymmetric: options.isSymmetric,
-      isQat: options.isQat,
-      isNarrow: options.isNarrow,
-      isPrecomputedQat: options.isPrecomputedQat,
-      scale: perChannelToJson(quantizer.scale),
-      zeroPoint: perChannelToJson(quantizer.zeroPoint),
-      offset: quantizer.offset,
-      ...(stats ? { rmin: stats.rmin, rmax: stats.rmax } : {}),
-    },
+    ...(oneHot ? { oneHot: { lowest: oneHot.lowest, sizes: oneHot.sizes } } : {}),
+    quantizer: quantizer instanceof BinQuantizer ? binsToJson(quantizer) : uniformToJson(quantizer),
   };
 }
 
-function stepToJson(step: ClientStep): object {
-  if (step.kind === "oneHot") return { kind: step.kind, depth: step.depth };
-  return { kind: step.kind, axis: step.axis };
+function uniformToJson({ options, stats, scale, zeroPoint, offset }: UniformQuantizer): object {
+  return {
+    nBits: options.nBits,
+    isSigned: options.isSigned,
+    isSymmetric: options.isSymmetric,
+    isQat: options.isQat,
+    isNarrow: options.isNarrow,
+    isPrecomputedQat: options.isPrecomputedQat,
+    scale: perChannelToJson(scale),
+    zeroPoint: perChannelToJson(zeroPoint),
+    offset,
+    ...(stats ? { rmin: stats.rmin, rmax: stats.rmax } : {}),
+  };
 }
 
 function perChannelToJson(value: PerChannel): number | object {
@@ -132,11 +157,19 @@ export function decodeClientSpec(bytes: Uint8Array): ClientSpec {
     throw bad("parameters", "they do not match the header's digest");
   }
   verifySecurity(parameters);
+  const inputs = readPorts(root.field("inputs"), readInput);
+  const outputs = readPorts(root.field("outputs"), (port) => readPort(port));
+  const before = clientGraphFrom(root.field("before"), MAX_VALUES);
+  const after = clientGraphFrom(root.field("after"), MAX_VALUES);
+  requireJoint("before", before, before.outputs, inputs);
+  requireJoint("after", after, after.inputs, outputs);
   return {
     parameters,
     modelId: header.modelId,
-    inputs: readPorts(root.field("inputs"), readInput),
-    outputs: readPorts(root.field("outputs"), (port) => readPort(port, ["softmax", "logSoftmax"])),
+    before,
+    inputs,
+    outputs,
+    after,
     log2PError: root.field("log2PError").logarithm(),
     log2FailureProbability: root.field("log2FailureProbability").logarithm(),
   };
@@ -167,17 +200,61 @@ function readPorts(reader: Reader, read: (port: Reader) => ClientPort): ClientPo
   return ports.map(read);
 }
 
-/** Inputs are quantized with one scale and one zero point for all elements. */
+/** What a graph gives or takes must be the ports, in their order. */
+function requireJoint(
+  where: string,
+  { shapes }: Graph,
+  values: Graph["inputs"],
+  ports: readonly ClientPort[],
+): void {
+  const fits =
+    values.length === ports.length &&
+    values.every(({ name }, i) => {
+      const { name: expected, shape } = ports[i];
+      return name === expected && sameShape(shapes.get(name) ?? [], shape);
+    });
+  if (!fits)
+    throw bad(`client spec.${where}`, "expected values like the ports that it is joined to");
+}
+
+/** Inputs are quantized with bins per column, or with one scale and one zero point for all elements. */
 function readInput(reader: Reader): ClientPort {
+  const bins = binsFrom(reader.field("quantizer"));
+  if (bins !== null) {
+    const port = readPort(reader, () => bins);
+    if (sameShape(port.shape, [1, bins.columns.length])) return withOneHot(port, reader);
+    throw bad("client spec quantizer", "expected bins for every column of the input");
+  }
   for (const name of ["scale", "zeroPoint"]) {
     if (!reader.field("quantizer").field(name).isNumber()) {
       throw bad(`client spec ${name}`, "expected one number for an input");
     }
   }
-  return readPort(reader, ["oneHot"]);
+  return withOneHot(readPort(reader), reader);
 }
 
-function readPort(reader: Reader, steps: readonly ClientStep["kind"][]): ClientPort {
+function withOneHot(port: ClientPort, reader: Reader): ClientPort {
+  const oneHot = reader.optional("oneHot");
+  return oneHot === null ? port : { ...port, oneHot: readOneHot(oneHot, port.shape) };
+}
+
+function readOneHot(reader: Reader, shape: readonly number[]): OneHotEncoding {
+  const sizes = reader
+    .field("sizes")
+    .list()
+    .map((size) => size.count(MAX_VALUES));
+  const oneHot = { lowest: reader.field("lowest").integer(), sizes };
+  const total = valuesOf({ oneHot, shape });
+  if (sizes.length !== sizeOf(shape) || total === 0 || total > MAX_VALUES) {
+    throw bad(reader.path, "expected a size for each element, 1 to 2^24 in all");
+  }
+  return oneHot;
+}
+
+function readPort(
+  reader: Reader,
+  quantizerFrom: (quantizer: Reader, shape: readonly number[]) => UniformQuantizer = readQuantizer,
+): ClientPort {
   const scale = reader.field("scale").text();
   if (!/^[0-9]{1,20}$/.test(scale) || BigInt(scale) === 0n || BigInt(scale) >= 2n ** 64n) {
     throw bad("client spec scale", "expected an integer from 1 to 2^64 - 1");
@@ -186,40 +263,18 @@ function readPort(reader: Reader, steps: readonly ClientStep["kind"][]): ClientP
   return {
     name: reader.field("name").text(),
     shape,
-    quantizer: readQuantizer(reader.field("quantizer"), shape),
-    step: readStep(reader.optional("step"), shape, steps),
+    quantizer: quantizerFrom(reader.field("quantizer"), shape),
     isEncrypted: reader.optional("isEncrypted")?.flag() ?? true,
+    oneHot: null,
     scale: BigInt(scale),
     middle: reader.field("middle").integer(),
   };
 }
 
-/** A step that fits the shape and its end of the program. */
-function readStep(
-  reader: Reader | null,
-  shape: readonly number[],
-  allowed: readonly ClientStep["kind"][],
-): ClientStep | null {
-  if (reader === null) return null;
-  const stated = reader.field("kind").text();
-  const kind = allowed.find((name) => name === stated);
-  if (kind === undefined) throw bad(reader.path, `expected ${allowed.join(" or ")}, got ${stated}`);
-  if (kind === "oneHot") {
-    const depth = reader.field("depth").count(1 << 24);
-    if (shape.length < 2 || depth !== shape[shape.length - 1]) {
-      throw bad(reader.path, "expected a last axis as long as the one-hot vectors");
-    }
-    return { kind, depth };
-  }
-  const axis = reader.field("axis").count(shape.length - 1);
-  if (axis === 0) throw bad(reader.path, "expected an axis after the batch");
-  return { kind, axis };
-}
-
 function readShape(reader: Reader): number[] {
   const shape = reader.list().map((dim) => dim.count(1 << 24));
   const size = sizeOf(shape);
-  if (shape.length === 0 || shape.length > 8 || shape[0] !== 1 || size === 0 || size > 1 << 24) {
+  if (shape.length === 0 || shape.length > 8 || shape[0] !== 1 || size === 0 || size > MAX_VALUES) {
     throw bad("client spec shape", "expected a batch axis of size 1 and 1 to 2^24 elements");
   }
   return shape;

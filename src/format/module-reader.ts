@@ -2,8 +2,7 @@
  * Reads the JSON of a quantized module; every access is checked. What the parts must be to each other is not checked here.
  * @module
  */
-import type { ClientStep } from "../onnx/client-steps.ts";
-import type { AttributeValue, Graph, GraphNode, GraphValue } from "../onnx/graph.ts";
+import type { Graph, GraphNode } from "../onnx/graph.ts";
 import { QuantizedArray } from "../quantization/array.ts";
 import type { NBits, Rounding } from "../quantization/bits.ts";
 import { QuantizedModule } from "../quantization/module.ts";
@@ -15,8 +14,10 @@ import {
   quantizationOptions,
 } from "../quantization/quantizer.ts";
 import type { PerChannel } from "../tensor/codes.ts";
+import { binsFrom } from "./bins.ts";
+import { graphFrom, textsFrom } from "./graph.ts";
 import { type Reader, bad } from "./json-reader.ts";
-import { type TensorReader, dtypeOf, numberFrom } from "./tensors.ts";
+import { type TensorReader, numberFrom } from "./tensors.ts";
 
 /** Makes a module of its JSON and its tensors. */
 export class ModuleReader {
@@ -30,14 +31,16 @@ export class ModuleReader {
     if (root.field("format").count(99) !== 1) throw bad("module.format", "expected format 1");
     const graph = this.graph(root.field("graph"));
     const ports = [root.field("inputs").list(), root.field("outputs").list()];
-    const [before, after] = ports.map((list) => list.map((port) => stepOf(port.optional("step"))));
     const [inputQuantizers, outputQuantizers] = ports.map((list) =>
-      list.map((port) => this.quantizer(port.field("quantizer"))),
+      list.map((port) => {
+        const quantizer = port.field("quantizer");
+        return binsFrom(quantizer) ?? this.quantizer(quantizer);
+      }),
     );
     return new QuantizedModule({
       graph,
-      before,
-      after,
+      before: this.graph(root.field("before")),
+      after: this.graph(root.field("after")),
       nBits: bitsOf(root.field("nBits")),
       rounding: roundingOf(root.optional("rounding")),
       operations: root
@@ -60,51 +63,7 @@ export class ModuleReader {
   }
 
   graph(graph: Reader): Graph {
-    const named = <T>(list: string, read: (item: Reader) => T): Map<string, T> =>
-      new Map(
-        graph
-          .field(list)
-          .list()
-          .map((item) => [item.field("name").text(), read(item)]),
-      );
-    const opsets = graph.field("opset").list();
-    return {
-      name: graph.field("name").text(),
-      opset: new Map(opsets.map((o) => [o.field("domain").text(), o.field("version").count(1e6)])),
-      inputs: graph.field("inputs").list().map(valueOf),
-      outputs: graph.field("outputs").list().map(valueOf),
-      nodes: graph
-        .field("nodes")
-        .list()
-        .map((node) => this.node(node)),
-      constants: named("constants", (item) => this.#tensors.at(item.field("tensor"))),
-      shapes: named("shapes", (item) => sizesOf(item.field("shape"))),
-    };
-  }
-
-  node(node: Reader): GraphNode {
-    const attributes = node.field("attributes").list();
-    return {
-      name: node.field("name").text(),
-      opType: node.field("opType").text(),
-      domain: node.field("domain").text(),
-      inputs: textsOf(node.field("inputs")),
-      outputs: textsOf(node.field("outputs")),
-      attributes: Object.fromEntries(
-        attributes.map((item) => [item.field("name").text(), this.attribute(item)]),
-      ),
-    };
-  }
-
-  attribute(item: Reader): AttributeValue {
-    const number = item.optional("number");
-    if (number) return numberFrom(number);
-    const text = item.optional("text");
-    if (text) return text.text();
-    const tensor = item.optional("tensor");
-    if (tensor) return this.#tensors.at(tensor);
-    const texts = item.optional("texts");
-    return texts ? textsOf(texts) : item.field("numbers").list().map(numberFrom);
+    return graphFrom(graph, (place) => this.#tensors.at(place));
   }
 
   operation(op: Reader, nodes: readonly GraphNode[]): QuantizedOperation {
@@ -115,7 +74,7 @@ export class ModuleReader {
     return {
       node,
       rule: ruleOf(node),
-      integerProducers: new Set(textsOf(op.field("integerProducers"))),
+      integerProducers: new Set(textsFrom(op.field("integerProducers"))),
       isFused: op.field("isFused").flag(),
       isGraphOutput: op.field("isGraphOutput").flag(),
       inputOptions: optionsOf(op.field("inputOptions")),
@@ -175,30 +134,6 @@ export class ModuleReader {
   }
 }
 
-function textsOf(list: Reader): string[] {
-  return list.list().map((item) => item.text());
-}
-
-function sizesOf(list: Reader): number[] {
-  return list.list().map((dim) => dim.count(2 ** 28));
-}
-
-/** A graph input or output; -1 is a size that is not known. */
-function valueOf(value: Reader): GraphValue {
-  return {
-    name: value.field("name").text(),
-    dtype: dtypeOf(value.field("dtype")),
-    shape: value
-      .field("shape")
-      .list()
-      .map((dim) => {
-        if (!dim.isNumber()) return dim.text();
-        const size = dim.integer();
-        return size < 0 ? null : size;
-      }),
-  };
-}
-
 function bitsOf(nBits: Reader): NBits {
   const bits = (name: keyof NBits): number => nBits.field(name).count(64);
   return {
@@ -228,14 +163,4 @@ function roundingOf(rounding: Reader | null): Rounding | null {
     throw bad(rounding.path, `expected exact, approximate or fit, got ${method}`);
   }
   return { nBits: rounding.field("nBits").count(64), method };
-}
-
-function stepOf(step: Reader | null): ClientStep | null {
-  if (step === null) return null;
-  const kind = step.field("kind").text();
-  if (kind === "oneHot") return { kind, depth: step.field("depth").count(2 ** 24) };
-  if (kind === "softmax" || kind === "logSoftmax") {
-    return { kind, axis: step.field("axis").count(64) };
-  }
-  throw bad(step.path, `expected oneHot, softmax or logSoftmax, got ${kind}`);
 }

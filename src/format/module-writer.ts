@@ -2,13 +2,15 @@
  * The JSON of a quantized module; fields that are null are left out, and tensors are named by their place in a directory.
  * @module
  */
-import type { AttributeValue, Graph, GraphNode, GraphValue } from "../onnx/graph.ts";
+import type { Graph, GraphNode } from "../onnx/graph.ts";
 import type { NBits, Rounding } from "../quantization/bits.ts";
 import type { QuantizedModule } from "../quantization/module.ts";
 import type { ConstantOperand, QuantizedOperation } from "../quantization/operation.ts";
+import { BinQuantizer } from "../quantization/bin-quantizer.ts";
 import type { QuantizationOptions, UniformQuantizer } from "../quantization/quantizer.ts";
 import type { PerChannel } from "../tensor/codes.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { graphToJson } from "./graph.ts";
+import { binsToJson } from "./bins.ts";
 import { type TensorWriter, numberToJson } from "./tensors.ts";
 
 /** Absent where there is none. */
@@ -26,12 +28,13 @@ export class ModuleWriter {
 
   module(module: QuantizedModule): object {
     const { graph, nBits, rounding, operations, constants, inputs, outputs, calibration } = module;
-    const port = ({ quantizer, step }: (typeof inputs)[number]): object => ({
+    const port = ({ quantizer }: (typeof inputs)[number]): object => ({
       quantizer: this.quantizer(quantizer),
-      ...unlessNull("step", step),
     });
     const json = {
       graph: this.graph(graph),
+      before: this.graph(module.before),
+      after: this.graph(module.after),
       nBits: bitsToJson(nBits),
       ...unlessNull("rounding", roundingToJson(rounding)),
       operations: operations.map((op) => this.operation(op, graph.nodes)),
@@ -43,38 +46,8 @@ export class ModuleWriter {
     return { format: 1, ...json, tensors: this.#tensors.directory };
   }
 
-  graph({ name, opset, inputs, outputs, nodes, constants, shapes }: Graph): object {
-    const value = ({ name, dtype, shape }: GraphValue): object => ({
-      name,
-      dtype,
-      shape: shape.map((dim) => dim ?? -1),
-    });
-    return {
-      name,
-      opset: [...opset].map(([domain, version]) => ({ domain, version })),
-      inputs: inputs.map(value),
-      outputs: outputs.map(value),
-      nodes: nodes.map((node) => ({
-        name: node.name,
-        opType: node.opType,
-        domain: node.domain,
-        inputs: node.inputs,
-        outputs: node.outputs,
-        attributes: Object.entries(node.attributes).map(([name, attribute]) => ({
-          name,
-          ...this.attribute(attribute),
-        })),
-      })),
-      constants: [...constants].map(([name, x]) => ({ name, tensor: this.#tensors.add(x) })),
-      shapes: [...shapes].map(([name, shape]) => ({ name, shape })),
-    };
-  }
-
-  attribute(value: AttributeValue): object {
-    if (typeof value === "number") return { number: numberToJson(value) };
-    if (typeof value === "string") return { text: value };
-    if (isTensor(value)) return { tensor: this.#tensors.add(value) };
-    return isTexts(value) ? { texts: value } : { numbers: value.map(numberToJson) };
+  graph(graph: Graph): object {
+    return graphToJson(graph, (x) => this.#tensors.add(x));
   }
 
   operation(op: QuantizedOperation, nodes: readonly GraphNode[]): object {
@@ -108,7 +81,9 @@ export class ModuleWriter {
     return { name, values: this.#tensors.add(values), ...unlessNull("quantized", array) };
   }
 
-  quantizer({ options, scale, zeroPoint, offset, noClipping, stats }: UniformQuantizer): object {
+  quantizer(quantizer: UniformQuantizer): object {
+    if (quantizer instanceof BinQuantizer) return binsToJson(quantizer);
+    const { options, scale, zeroPoint, offset, noClipping, stats } = quantizer;
     const perChannel = (value: PerChannel): object | number | string =>
       typeof value === "number" ? numberToJson(value) : { tensor: this.#tensors.add(value) };
     const range = stats && {
@@ -139,12 +114,4 @@ function roundingToJson(rounding: Rounding | null): Rounding | null {
 
 function bitsToJson({ model_inputs, op_weights, op_inputs, model_outputs }: NBits): NBits {
   return { model_inputs, op_weights, op_inputs, model_outputs };
-}
-
-function isTensor(value: Exclude<AttributeValue, number | string>): value is Tensor {
-  return "dtype" in value;
-}
-
-function isTexts(value: readonly number[] | readonly string[]): value is readonly string[] {
-  return value.length > 0 && typeof value[0] === "string";
 }

@@ -48,7 +48,7 @@ export function decodeQuantizedModule(bytes: Uint8Array): QuantizedModule {
   );
   try {
     const module = reader.module(root);
-    verifyGraph(module.graph);
+    for (const graph of [module.before, module.graph, module.after]) verifyGraph(graph);
     verifyModule(module);
     return module;
   } catch (error) {

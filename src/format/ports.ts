@@ -2,7 +2,7 @@
  * The client's view of a circuit's inputs and outputs.
  * @module
  */
-import { type Circuit, inputsOf } from "../circuit/ir.ts";
+import { type Circuit, inputsOf, oneHotOf } from "../circuit/ir.ts";
 import type { ClientPort } from "./client-spec.ts";
 import type { EncodingPlan } from "../parameters/encoding-plan.ts";
 import { requireBounds } from "../passes/infer-bounds.ts";
@@ -21,18 +21,23 @@ export function clientPorts(
   plan: EncodingPlan,
   { bounds, isClear = () => false }: PortOptions,
 ): { readonly inputs: readonly ClientPort[]; readonly outputs: readonly ClientPort[] } {
-  const inputs = inputsOf(circuit).map(({ id, interval }, i) => ({
-    ...module.inputs[i],
-    isEncrypted: !isClear(i),
-    scale: plan.scales[id],
-    middle: Math.floor((interval.lo + interval.hi) / 2),
-  }));
+  const inputs = inputsOf(circuit).map(({ id, interval }, i) => {
+    const oneHot = oneHotOf(circuit, id);
+    return {
+      ...module.inputs[i],
+      isEncrypted: !isClear(i),
+      oneHot: oneHot && { lowest: oneHot.lowest, sizes: oneHot.sizes },
+      scale: plan.scales[oneHot?.id ?? id],
+      middle: Math.floor((interval.lo + interval.hi) / 2),
+    };
+  });
   const outputs = circuit.outputs.map((id, i) => {
     const { lo, hi } = requireBounds(circuit.values[id])[bounds];
     const { shape } = circuit.values[id];
     return {
       ...module.outputs[i],
       isEncrypted: true,
+      oneHot: null,
       shape,
       scale: plan.scales[id],
       middle: Math.floor((lo + hi) / 2),

@@ -3,7 +3,7 @@
  * Reshapes and moves within a tensor cost nothing, they only change its index map.
  * @module
  */
-import { type Circuit, type CircuitValue, type ValueId, valueId } from "../circuit/ir.ts";
+import { type Circuit, type CircuitValue, type ValueId, oneHotOf, valueId } from "../circuit/ir.ts";
 import type { ParameterChoice } from "../parameters/choice.ts";
 import type { CircuitConstraint } from "../parameters/constraints.ts";
 import type { EncodingPlan } from "../parameters/encoding-plan.ts";
@@ -12,6 +12,7 @@ import { sizeOf } from "../tensor/tensor.ts";
 import type { Context, Located } from "./context.ts";
 import { emitScaled, lowerConv, lowerGather, lowerMatmul, lowerShift, lowerSum } from "./linear.ts";
 import { lowerBit, lowerTable } from "./lookup.ts";
+import { lowerSelect } from "./select.ts";
 import type { Instruction, Program, TensorId } from "./program.ts";
 
 /** Lowers a circuit with the parameters chosen for it. */
@@ -32,9 +33,11 @@ export function* lowerInSteps(
   choice: ParameterChoice,
 ): Steps<Program> {
   const inputs: number[] = [];
-  circuit.values.forEach(({ op, shape }) => {
-    if (op.kind === "input") inputs[op.index] = sizeOf(shape);
-  });
+  for (const [i, { op, shape }] of circuit.values.entries()) {
+    if (op.kind !== "input") continue;
+    const oneHot = oneHotOf(circuit, valueId(i));
+    inputs[op.index] = sizeOf(oneHot === null ? shape : circuit.values[oneHot.id].shape);
+  }
   const instructions: Instruction[] = [];
   const origins: ValueId[] = [];
   const claim = (id: ValueId): void => {
@@ -67,12 +70,18 @@ export function* lowerInSteps(
     claim(id);
     return output;
   });
-  const outputNoiseStd = circuit.outputs.map((id) => {
-    const index = constraints.findIndex((c) => c.kind === "output" && c.id === id);
-    return choice.noiseStd[index];
-  });
-  const { parameters } = choice;
-  return { parameters, inputs, instructions, origins, outputs, outputNoiseStd };
+  const indices = circuit.outputs.map((id) =>
+    constraints.findIndex((c) => c.kind === "output" && c.id === id),
+  );
+  return {
+    parameters: choice.parameters,
+    inputs,
+    instructions,
+    origins,
+    outputs,
+    outputForms: indices.map((index) => choice.forms[index]),
+    outputNoiseStd: indices.map((index) => choice.noiseStd[index]),
+  };
 }
 
 function sizeOfResult(instruction: Instruction): number {
@@ -85,10 +94,13 @@ function lowerValue(context: Context, value: CircuitValue, id: ValueId): Located
   switch (op.kind) {
     case "input":
       return { tensor: op.index, order: null };
+    case "oneHot": // the client sends it in place of the codes
     case "reshape":
       return context.located[inputs[0]];
     case "gather":
       return lowerGather(context, op, value);
+    case "select":
+      return lowerSelect(context, op, value);
     case "matmul":
       return lowerMatmul(context, op, value);
     case "conv":

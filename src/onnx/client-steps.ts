@@ -1,30 +1,15 @@
 /**
- * What the client computes itself, before encryption and after decryption: one-hot vectors of tokens that an embedding
- * looks up, and a last Softmax. The server never sees either.
+ * What the client computes itself: everything before encryption and after decryption, each a graph of its own. Of a classical
+ * model that is all but the model itself (see `cores.ts`); of a network, the vectors of tokens that an embedding looks up
+ * and a last Softmax. The server sees neither.
  * @module
  */
 import { SottoError } from "../errors.ts";
-import { type Tensor, float32, sizeOf } from "../tensor/tensor.ts";
-import { evaluateNode } from "./evaluate.ts";
-import type { Graph, GraphNode, GraphValue } from "./graph.ts";
+import { type Tensor, float32, scalar } from "../tensor/tensor.ts";
+import { coresOf, splitAtCores } from "./cores.ts";
+import type { Graph, GraphNode, GraphValue, SplitGraph } from "./graph.ts";
 
-/** One step of a client; axes count from 0 with the batch first. */
-export type ClientStep =
-  | { readonly kind: "oneHot"; readonly depth: number }
-  | { readonly kind: "softmax"; readonly axis: number }
-  | { readonly kind: "logSoftmax"; readonly axis: number };
-
-/** A graph without the client's part, and that part: one step or none per input and output. */
-export interface SplitGraph {
-  readonly graph: Graph;
-  readonly before: readonly (ClientStep | null)[];
-  readonly after: readonly (ClientStep | null)[];
-}
-
-const LAST = new Map([
-  ["Softmax", "softmax"],
-  ["LogSoftmax", "logSoftmax"],
-] as const);
+const LAST = new Set(["Softmax", "LogSoftmax"]);
 
 /** Nodes that the client computes after decryption: they give a graph output that no other node reads. */
 export function clientNodes(
@@ -35,7 +20,7 @@ export function clientNodes(
   const isOutput = new Set(outputs.map(({ name }) => name));
   return new Set(
     nodes.filter(({ opType, domain, outputs: [name], attributes }) => {
-      const isLast = (LAST as ReadonlyMap<string, string>).has(opType) && domain === "";
+      const isLast = LAST.has(opType) && domain === "";
       const isFlat = attributes["flattened"] === 1;
       const axis = axisOf(attributes, shapes.get(name)?.length ?? 0);
       return isLast && !isFlat && isOutput.has(name) && !read.has(name) && axis !== 0;
@@ -49,52 +34,111 @@ function axisOf(attributes: GraphNode["attributes"], rank: number): number {
   return stated < 0 ? stated + rank : stated;
 }
 
-/** Takes the client's steps off both ends of a graph. Throws UNSUPPORTED_OPERATOR for tokens that have another use. */
-export function splitClientSteps(graph: Graph): SplitGraph {
-  const opened = takeEmbeddings(graph);
-  const last = clientNodes(opened.graph, graph.outputs);
-  const after = graph.outputs.map(({ name }) => {
-    const node = [...last].find(({ outputs }) => outputs[0] === name);
-    return node ? stepOf(node, graph.shapes.get(name)?.length ?? 0) : null;
-  });
-  const outputs = graph.outputs.map((output) => {
-    const node = [...last].find((candidate) => candidate.outputs[0] === output.name);
-    return node ? { ...output, name: node.inputs[0] } : output;
-  });
-  const nodes = opened.graph.nodes.filter((node) => !last.has(node));
-  return { graph: { ...opened.graph, nodes, outputs }, before: opened.before, after };
+/** A graph that gives its inputs as they are. */
+export function passing(
+  graph: Pick<Graph, "name" | "opset" | "shapes">,
+  values: readonly GraphValue[],
+): Graph {
+  return {
+    name: graph.name,
+    opset: graph.opset,
+    inputs: values,
+    outputs: values,
+    nodes: [],
+    constants: new Map(),
+    shapes: new Map(values.map(({ name }) => [name, graph.shapes.get(name) ?? []])),
+  };
 }
 
-function stepOf({ opType, attributes }: GraphNode, rank: number): ClientStep {
-  const axis = axisOf(attributes, rank);
-  return { kind: opType === "Softmax" ? "softmax" : "logSoftmax", axis };
+/** Takes the client's steps off both ends of a graph. Throws UNSUPPORTED_OPERATOR where that cannot be done. */
+export function splitClientSteps(graph: Graph): SplitGraph {
+  const cores = coresOf(graph);
+  if (cores) return splitAtCores(graph, cores);
+  const opened = takeEmbeddings(graph);
+  return { before: opened.before, ...takeLast(opened.graph) };
+}
+
+/** Takes the last Softmax off every output. */
+function takeLast(graph: Graph): Pick<SplitGraph, "graph" | "after"> {
+  const last = [...clientNodes(graph, graph.outputs)];
+  const nameOf = (output: GraphValue): string =>
+    last.find(({ outputs }) => outputs[0] === output.name)?.inputs[0] ?? output.name;
+  const names = new Map(graph.outputs.map((output) => [nameOf(output), output]));
+  const outputs = [...names].map(([name, output]) => ({ ...output, name }));
+  const nodes = graph.nodes.filter((node) => !last.includes(node));
+  const after = passing(graph, outputs);
+  const shapes = new Map(
+    [...outputs, ...graph.outputs].map(({ name }) => [name, graph.shapes.get(name) ?? []]),
+  );
+  return {
+    graph: { ...graph, nodes, outputs },
+    after: { ...after, nodes: last, outputs: graph.outputs, shapes },
+  };
 }
 
 /** Gather of rows of a constant by tokens becomes a product of one-hot vectors with the constant. */
-function takeEmbeddings(graph: Graph): { graph: Graph; before: (ClientStep | null)[] } {
+function takeEmbeddings(graph: Graph): { before: Graph; graph: Graph } {
+  const vectors = new Map(
+    graph.inputs
+      .filter(({ dtype }) => dtype !== "float32" && dtype !== "float64")
+      .map((input) => [input.name, vectorsOf(graph, input)]),
+  );
+  const before = passing(graph, graph.inputs);
+  if (vectors.size === 0) return { before, graph };
+  const inputs = graph.inputs.map((input) => vectors.get(input.name)?.value ?? input);
   const shapes = new Map(graph.shapes);
-  const before = graph.inputs.map((input) => {
-    if (input.dtype === "float32" || input.dtype === "float64") return null;
-    return { kind: "oneHot", depth: vocabularyOf(graph, input.name) } as const;
-  });
-  if (before.every((step) => step === null)) return { graph, before };
-  const isToken = new Map(graph.inputs.map(({ name }, i) => [name, before[i]]));
+  const constants = new Map<string, Tensor>();
+  for (const { value, shape, parts } of vectors.values()) {
+    shapes.set(value.name, shape);
+    for (const [name, part] of Object.entries(parts)) constants.set(name, part);
+  }
+  for (const [name, { shape }] of constants) shapes.set(name, shape);
   const products: GraphNode[] = [];
   const others: GraphNode[] = [];
   for (const node of graph.nodes) {
-    const step = node.opType === "Gather" ? isToken.get(node.inputs[1]) : null;
-    if (step) products.push(productOf(node, step.depth, graph.constants));
+    const found = node.opType === "Gather" ? vectors.get(node.inputs[1]) : undefined;
+    if (found) products.push(productOf(node, found, graph.constants));
     else others.push(node);
   }
-  const inputs = graph.inputs.map((input, i): GraphValue => {
-    const step = before[i];
-    if (step === null) return input;
-    shapes.set(input.name, [...(shapes.get(input.name) ?? []), step.depth]);
-    return { ...input, dtype: "float32", shape: [...input.shape, step.depth] };
-  });
+  const names = [...before.shapes.keys(), ...inputs.map(({ name }) => name), ...constants.keys()];
   return {
+    before: {
+      ...before,
+      nodes: [...vectors.values()].map(({ node }) => node),
+      outputs: inputs,
+      constants,
+      shapes: new Map(names.map((name) => [name, shapes.get(name) ?? []])),
+    },
     graph: { ...graph, inputs, nodes: [...products, ...others], shapes },
-    before,
+  };
+}
+
+/** The node that makes one-hot vectors of an input of tokens, and what it needs. */
+interface Vectors {
+  readonly node: GraphNode;
+  readonly value: GraphValue;
+  readonly shape: readonly number[];
+  readonly depth: number;
+  readonly parts: Readonly<Record<string, Tensor>>;
+}
+
+function vectorsOf(graph: Graph, input: GraphValue): Vectors {
+  const depth = vocabularyOf(graph, input.name);
+  const name = `${input.name}/one-hot`;
+  const [size, values] = [`${name}/depth`, `${name}/values`];
+  return {
+    node: {
+      name,
+      opType: "OneHot",
+      domain: "",
+      inputs: [input.name, size, values],
+      outputs: [name],
+      attributes: { isStrict: 1 },
+    },
+    value: { ...input, name, dtype: "float32", shape: [...input.shape, depth] },
+    shape: [...(graph.shapes.get(input.name) ?? []), depth],
+    depth,
+    parts: { [size]: scalar("int64", depth), [values]: float32([2], [0, 1]) },
   };
 }
 
@@ -117,42 +161,17 @@ function vocabularyOf(graph: Graph, input: string): number {
 
 function productOf(
   node: GraphNode,
-  depth: number,
+  { value, depth }: Vectors,
   constants: ReadonlyMap<string, Tensor>,
 ): GraphNode {
-  const [table, tokens] = node.inputs;
+  const [table] = node.inputs;
   const { shape } = constants.get(table) ?? { shape: [] };
   if (shape.length === 2 && shape[0] === depth) {
-    return { ...node, opType: "MatMul", inputs: [tokens, table], attributes: {} };
+    return { ...node, opType: "MatMul", inputs: [value.name, table], attributes: {} };
   }
   throw new SottoError(
     "UNSUPPORTED_OPERATOR",
     node.name,
     `expected an embedding of one vector per token, got a table of shape [${shape.join(", ")}]`,
   );
-}
-
-/** Applies a step to a batch. Throws BAD_VALUE for tokens outside the vocabulary. */
-export function applyStep(step: ClientStep | null, x: Tensor, where: string): Tensor {
-  if (step === null) return x;
-  if (step.kind === "oneHot") return oneHot(x, step.depth, where);
-  const opType = step.kind === "softmax" ? "Softmax" : "LogSoftmax";
-  const [result] = evaluateNode({ opType, attributes: { axis: step.axis } }, [x]);
-  return result;
-}
-
-function oneHot(tokens: Tensor, depth: number, where: string): Tensor {
-  const data = new Float32Array(sizeOf(tokens.shape) * depth);
-  tokens.data.forEach((token, i) => {
-    const index = token < 0 ? token + depth : token;
-    if (!Number.isInteger(index) || index < 0 || index >= depth) {
-      throw new SottoError(
-        "BAD_VALUE",
-        where,
-        `expected tokens from 0 to ${depth - 1}, got ${token} at element ${i}`,
-      );
-    }
-    data[i * depth + index] = 1;
-  });
-  return float32([...tokens.shape, depth], data);
 }

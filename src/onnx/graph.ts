@@ -46,3 +46,24 @@ export interface Graph {
   /** Shape of every name for a batch of 1. */
   readonly shapes: ReadonlyMap<string, Shape>;
 }
+
+/** A graph in three parts: the outputs of each are the inputs of the next. */
+export interface SplitGraph {
+  /** What the client computes before encryption: from the model's inputs to what is encrypted. */
+  readonly before: Graph;
+  /** What is computed encrypted. */
+  readonly graph: Graph;
+  /** What the client computes after decryption: from what is decrypted to the model's outputs. */
+  readonly after: Graph;
+}
+
+/**
+ * A node of a classical model in two: the part to be computed encrypted gives raw scores, and the client makes of them what
+ * the node gave (null where that is the same).
+ */
+export interface Core {
+  readonly scores: GraphNode;
+  /** Columns of the raw scores; null where their name and shape are the node's own. */
+  readonly width: number | null;
+  readonly finish: GraphNode | null;
+}

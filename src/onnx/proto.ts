@@ -65,7 +65,11 @@ export function readModel(bytes: Uint8Array): Model {
   ]);
   // Distances that are read from loops need no import.
   const implied = nodes.some(({ domain }) => domain === DISTANCES.domain);
-  const opset = new Map(implied ? [[DISTANCES.domain, 1], ...stated] : stated);
+  const opset = new Map<string, number>([
+    ...(implied ? [[DISTANCES.domain, 1] as const] : []),
+    ...(CLASSICAL.has(model.producerName.toLowerCase()) ? [["ai.onnx.ml", 1] as const] : []),
+    ...stated,
+  ]);
   const { texts } = table;
   return {
     name: graph.name,
@@ -79,6 +83,9 @@ export function readModel(bytes: Uint8Array): Model {
     strings: texts,
   };
 }
+
+/** Exporters of classical models; where a model needs no operator of ai.onnx.ml they leave the domain out. */
+const CLASSICAL: ReadonlySet<string> = new Set(["skl2onnx", "onnxmltools"]);
 
 function parse(bytes: Uint8Array): ModelProto {
   try {

@@ -152,7 +152,7 @@ function pieceBytes(total: number, size: number, bitsPerElement: number): number
 }
 
 /** Bits of a body that travel: those below an eighth of its noise are rounded off (crates/engine, packed.rs). */
-function packedBits(width: number, std: number): number {
+export function packedBits(width: number, std: number): number {
   const noiseBits = Math.floor(Math.log2(std)) + width;
   return width - Math.min(width - 1, Math.max(0, noiseBits - 3));
 }

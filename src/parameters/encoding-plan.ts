@@ -15,7 +15,7 @@ import {
   type TableEncoding,
 } from "../circuit/ir.ts";
 import { SottoError } from "../errors.ts";
-import { requireBounds } from "../passes/infer-bounds.ts";
+import { requireBounds, statedRange } from "../passes/infer-bounds.ts";
 
 /** How a table's boxes lie on the lower half of the torus. */
 export interface Placement {
@@ -96,8 +96,9 @@ export function planEncodings(
       const { units, count } = boxesNeeded(
         gridOf(op.encoding),
         op.encoding,
-        boundsOf(inputs[0]),
-        kind,
+        statedRange(op.encoding) ?? boundsOf(inputs[0]),
+        // What is stated needs no headroom.
+        statedRange(op.encoding) ? "guaranteed" : kind,
       );
       if (count > MAX_BOXES) throw tooWide(name, count, kind);
       const powerOfTwo = op.encoding.kind === "rounded";
@@ -126,7 +127,10 @@ export function planEncodings(
     // A scale that is a power of two stays one: both are, where a table reads exact roundings.
     const factor = maxOf(1n, scaleOf(needs.get(valueId(i))) / shared);
     const scale = factor * shared;
-    const bounds = op.encoding.kind === "fit" ? fitInterval(op.encoding) : boundsOf(inputs[0]);
+    const bounds =
+      op.encoding.kind === "fit"
+        ? fitInterval(op.encoding)
+        : (statedRange(op.encoding) ?? boundsOf(inputs[0]));
     const laid = place(grid, bounds, scale);
     const noisySpan = noisy.has(valueId(i)) ? bounds.hi - bounds.lo + grid.step : null;
     placements.set(valueId(i), { ...laid, factor: Number(factor), scale, noisySpan });
@@ -189,7 +193,8 @@ function tieScales(circuit: Circuit): (id: ValueId) => number {
     return r;
   };
   circuit.values.forEach(({ op, inputs }, i) => {
-    if (op.kind === "table") return;
+    // The client encrypts unit vectors at a scale of their own.
+    if (op.kind === "table" || op.kind === "oneHot") return;
     for (const input of inputs) parent[root(input)] = root(i);
   });
   return root;

@@ -10,9 +10,11 @@ import {
   type CircuitOp,
   type CircuitValue,
   type GatherOp,
+  type SelectOp,
   type ValueId,
   valueId,
 } from "../circuit/ir.ts";
+import { type SelectedBlock, blocksOf } from "../circuit/select.ts";
 import type { Steps } from "../steps.ts";
 import { expand } from "../tensor/strided.ts";
 import { type Tensor, float64, int64, sizeOf } from "../tensor/tensor.ts";
@@ -27,7 +29,7 @@ export interface LinearForm {
   readonly isRepeated: boolean;
 }
 
-/** The linear form of every value, with a step for each; tables and bit extractions are sources of their own. */
+/** The linear form of every value, with a step for each; tables, bit extractions and one-hot inputs are sources of their own. */
 export function* linearForms(circuit: Circuit): Steps<LinearForm[]> {
   const forms: LinearForm[] = [];
   const total = circuit.values.length;
@@ -61,6 +63,7 @@ function formOf(
 ): LinearForm {
   switch (op.kind) {
     case "input":
+    case "oneHot":
     case "table":
     case "extractBit": {
       const isRepeated = inputs.some((input) => input.isRepeated);
@@ -70,6 +73,8 @@ function formOf(
         isRepeated,
       };
     }
+    case "select":
+      return selected(op, inputs[0]);
     case "matmul":
     case "conv":
       return weighted(op, inputs[0], circuit.values[ids[0]].shape);
@@ -91,6 +96,17 @@ function formOf(
     default:
       throw new Error(`internal: ${op.kind} has no linear form`);
   }
+}
+
+/** Each result weighs the unit vector of its feature. */
+function selected(op: SelectOp, input: LinearForm): LinearForm {
+  const norm = ({ values, centre }: SelectedBlock): number =>
+    Math.sqrt(values.reduce((sum, value) => sum + (value - centre) ** 2, 0));
+  const factors = Float64Array.from(blocksOf(op), norm);
+  const norms = new Map<ValueId, Float64Array>();
+  for (const source of input.norms.keys()) norms.set(source, factors);
+  const isRepeated = new Set(op.features).size < op.features.length;
+  return { norms, isIndependent: !isRepeated, isRepeated };
 }
 
 /** Runs the linear operation itself on squares (independent elements) or on absolute values (bound). */

@@ -83,6 +83,7 @@ function hasVaryingConstants({ steps }: TableOp): boolean {
     if (op.kind === "quantize") return isVarying(op.map.scale) || isVarying(op.map.zeroPoint);
     if (op.kind === "float")
       return op.operands.some((operand) => operand && operand.data.length > 1);
+    if (op.kind === "list") return op.results.data.length > op.results.shape[0];
     return false;
   });
 }

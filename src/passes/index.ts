@@ -10,6 +10,7 @@ import { type Steps, finish } from "../steps.ts";
 import { expandExactRoundingInSteps } from "./expand-exact-rounding.ts";
 import { fuseTables } from "./fuse-tables.ts";
 import { type BoundsContext, inferBoundsInSteps } from "./infer-bounds.ts";
+import { readInputsOneHot } from "./one-hot-inputs.ts";
 import { shareValues } from "./share-values.ts";
 
 /** Runs every pass and checks the circuit after each. */
@@ -25,6 +26,7 @@ export function* runPassesInSteps(built: Circuit, context: BoundsContext): Steps
     shareValues, // equal tables of one value become one
     absorbRounding, // a rounding becomes the input grid of the table that reads it
     composeTables, // a table that only feeds another table disappears into it
+    readInputsOneHot, // a table on an input becomes a sum over the unit vectors of its codes
   ].reduce((circuit, pass) => {
     const next = pass(circuit);
     verify(next, "fused");

@@ -3,8 +3,9 @@
  * @module
  */
 import { SottoError } from "../errors.ts";
-import { type ClientStep, applyStep } from "../onnx/client-steps.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { evaluate } from "../onnx/evaluate.ts";
+import type { Graph } from "../onnx/graph.ts";
+import { type DType, type Tensor, cast } from "../tensor/tensor.ts";
 
 /** What the check needs to know of an input. */
 export interface InputSignature {
@@ -13,30 +14,32 @@ export interface InputSignature {
   readonly shape: readonly (number | string | null)[];
 }
 
-/** An input with what the client computes on it before it is quantized. */
-export interface SteppedInput extends InputSignature {
-  readonly step: ClientStep | null;
-}
-
 /**
- * Checks that there is one good tensor of rows per input and applies the client's steps to them.
- * Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE or BAD_VALUE.
+ * Checks that there is one good tensor of rows per input of the client's first graph, and runs that: floats to be quantized.
+ * Those named in `mayMiss` may hold NaN. Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE or BAD_VALUE.
  */
 export function prepareRows(
-  inputs: readonly SteppedInput[],
+  before: Graph,
   tensors: readonly Tensor[],
   what: string,
+  mayMiss: ReadonlySet<string> = new Set(),
 ): Tensor[] {
-  checkCount(inputs.length, tensors, what);
-  return inputs.map(({ name, shape, step }, i) => {
+  checkCount(before.inputs.length, tensors, what);
+  const isPassing = before.nodes.length === 0;
+  const rows = before.inputs.map(({ name, dtype }, i) => {
     const where = `${what} ${name}`;
-    const isTokens = step?.kind === "oneHot";
-    if (isTokens) checkTokens(where, tensors[i]);
-    else checkFloat(where, tensors[i]);
-    // The last axis of a one-hot tensor is what the step adds.
-    checkShape({ name, shape: isTokens ? shape.slice(0, -1) : shape }, tensors[i], what);
-    checkFinite(where, tensors[i]);
-    return applyStep(step, tensors[i], where);
+    checkShape({ name, shape: before.shapes.get(name) ?? [] }, tensors[i], what);
+    if (dtype !== "float32" && dtype !== "float64") return wholeNumbers(where, tensors[i], dtype);
+    checkFloat(where, tensors[i]);
+    if (isPassing) checkFinite(where, tensors[i], mayMiss.has(name));
+    return tensors[i];
+  });
+  return evaluate(before, rows).map((result, i) => {
+    // Missing values may be what the client's first steps are there to fill.
+    const { name } = before.outputs[i];
+    if (!isPassing) checkFinite(`${what} ${name}`, result, mayMiss.has(name));
+    const isFloat = result.dtype === "float32" || result.dtype === "float64";
+    return isFloat ? result : cast(result, "float32");
   });
 }
 
@@ -80,12 +83,12 @@ function checkFloat(where: string, { dtype }: Tensor): void {
   }
 }
 
-/** Tokens may come as any type that holds whole numbers; their range is checked where they are looked up. */
-function checkTokens(where: string, { dtype, data }: Tensor): void {
-  const index = data.findIndex((token) => !Number.isInteger(token));
-  if (index < 0 && dtype !== "bool") return;
-  const got = index < 0 ? dtype : `${data[index]} at element ${index}`;
-  throw new SottoError("BAD_DTYPE", where, `expected whole numbers (tokens), got ${got}`);
+/** Whole numbers may come as any type; their range is checked where they are used. */
+function wholeNumbers(where: string, x: Tensor, dtype: DType): Tensor {
+  const index = x.data.findIndex((element) => !Number.isInteger(element));
+  if (index < 0 && (x.dtype === "bool") === (dtype === "bool")) return cast(x, dtype);
+  const got = index < 0 ? x.dtype : `${x.data[index]} at element ${index}`;
+  throw new SottoError("BAD_DTYPE", where, `expected whole numbers (${dtype}), got ${got}`);
 }
 
 /** All axes but the first must be those of the input. */
@@ -102,8 +105,10 @@ export function checkShape(input: InputSignature, { shape }: Tensor, what: strin
   );
 }
 
-function checkFinite(where: string, { data }: Tensor): void {
-  const index = data.findIndex((value) => !Number.isFinite(value));
+function checkFinite(where: string, { data }: Tensor, mayMiss: boolean): void {
+  const index = data.findIndex(
+    (value) => !Number.isFinite(value) && !(mayMiss && Number.isNaN(value)),
+  );
   if (index >= 0) {
     throw new SottoError(
       "BAD_VALUE",

@@ -8,7 +8,8 @@ import { type Target, eagerTarget } from "../circuit/builder.ts";
 import { SottoError } from "../errors.ts";
 import { splitClientSteps } from "../onnx/client-steps.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
-import type { Graph, GraphNode } from "../onnx/graph.ts";
+import type { Graph, GraphNode, SplitGraph } from "../onnx/graph.ts";
+import { treeEnsembleOf } from "../onnx/ops/ml-trees.ts";
 import type { Steps } from "../steps.ts";
 import { clamp, combine, mapElements } from "../tensor/elementwise.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
@@ -17,6 +18,7 @@ import type { NBits, Rounding } from "./bits.ts";
 import { prepareRows } from "./check.ts";
 import { type ConstantUse, constantUses, foldConstant } from "./constants.ts";
 import { intoDomain } from "./domain.ts";
+import type { Scaled } from "./feature-scales.ts";
 import { quantizeInputs } from "./input-quantizers.ts";
 import { QuantizedModule } from "./module.ts";
 import {
@@ -46,6 +48,8 @@ export interface ConversionMethod {
   readonly rounding: Rounding | null;
   /** The terms of sums pass through a table first. */
   readonly copiesSums: boolean;
+  /** Moves work to the client before anything is quantized. */
+  move?(split: SplitGraph, calibration: readonly Tensor[]): Scaled;
   /** Changes the float model before it is quantized. */
   prepare?(graph: Graph, calibration: readonly Tensor[]): Graph;
   /** Codes of a float constant. */
@@ -72,10 +76,14 @@ export function* convert(
   method: ConversionMethod,
   rows: readonly Tensor[],
 ): Steps<Conversion> {
-  const { graph: inner, before, after } = splitClientSteps(whole);
-  requireRules(inner);
-  const inputs = inner.inputs.map((input, i) => ({ ...input, step: before[i] }));
-  const calibration = prepareRows(inputs, rows, "calibration");
+  const found = splitClientSteps(whole);
+  requireRules(found.graph);
+  const prepared = prepareRows(found.before, rows, "calibration", readByTrees(found.graph));
+  const { split, calibration } = method.move?.(found, prepared) ?? {
+    split: found,
+    calibration: prepared,
+  };
+  const { graph: inner, before, after } = split;
   const graph = method.prepare?.(inner, calibration) ?? inner;
   const walk = new Walk(graph, method, calibration);
   const calibrated: QuantizedOperation[] = [];
@@ -101,6 +109,11 @@ export function* convert(
     calibration,
   });
   return { module, movedFrom: walk.movedFrom };
+}
+
+/** Names of what tree ensembles read: they know what to do with missing values. */
+function readByTrees({ nodes }: Graph): ReadonlySet<string> {
+  return new Set(nodes.flatMap((node) => (treeEnsembleOf(node) ? [node.inputs[0]] : [])));
 }
 
 /** The state of one pass over the nodes. */
@@ -171,10 +184,11 @@ class Walk {
       names.flatMap((name) => [...(this.#producers.get(name) ?? [])]),
     );
     const isFused = rule.canFuse(integerProducers.size);
-    const inputOptions = this.#method.inputOptions(
+    const found = this.#method.inputOptions(
       rule.usesModelOutputBits ? nBits.model_outputs : nBits.op_inputs,
       names.flatMap((name) => this.#flows.get(name)?.data ?? []),
     );
+    const inputOptions = rule.hasSignedInputs ? { ...found, isSigned: true } : found;
     const values = node.inputs.map((name) =>
       name === "" ? undefined : (this.#constants.get(name)?.values ?? this.#flow(name).data),
     );
@@ -257,7 +271,9 @@ class Walk {
     inputOptions: QuantizationOptions,
     nBits: number,
   ): UniformQuantizer {
-    const stats = this.#method.range(withinFinite(data), nBits);
+    // Only trees take missing values, and their inputs get bins.
+    const present = mapElements(data, (x) => (Number.isNaN(x) ? 0 : x));
+    const stats = this.#method.range(withinFinite(present), nBits);
     const { rmin, rmax } = stats;
     const options = optionsFor({ inputOptions, signsPerInput: this.#method.signsPerInput }, stats);
     return new UniformQuantizer({ ...options, rmin, rmax }, stats);

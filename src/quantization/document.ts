@@ -16,6 +16,12 @@ function describe(name: string): string {
   if (name === "Softmax" || name === "LogSoftmax") {
     return "where it is last, by the client; elsewhere as simpler operators";
   }
+  if (Object.hasOwn(operatorFamilies["features and labels"], name)) {
+    return "before and after the model, by the client";
+  }
+  if (Object.hasOwn(operatorFamilies["linear models"], name)) {
+    return "no lookups; classes and links by the client";
+  }
   // Gemm, Max and Min are rules of their own that only some forms are rewritten for.
   const cost = costOf(name);
   if (cost !== null) return cost;

@@ -3,12 +3,16 @@
  * table is needed; an input that some other table reads first keeps `model_inputs` bits.
  * @module
  */
+import { SottoError } from "../errors.ts";
 import type { Graph } from "../onnx/graph.ts";
+import { treeEnsembleOf } from "../onnx/ops/ml-trees.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { BinQuantizer } from "./bin-quantizer.ts";
 import type { NBits } from "./bits.ts";
 import { type QuantizedOperation, optionsFor } from "./operation.ts";
 import { isQuantNode, isUniform } from "./quant-node.ts";
 import { type MinMaxStats, UniformQuantizer, quantizationOptions } from "./quantizer.ts";
+import { binsOf } from "./trees/bins.ts";
 
 /** Bits of inputs, and how their ranges follow from rows. */
 interface InputMethod {
@@ -29,6 +33,8 @@ export function quantizeInputs(
   let known = operations;
   const quantizers = graph.inputs.map(({ name }, i) => {
     const readers = known.filter(({ integerProducers }) => integerProducers.has(name));
+    const bins = binQuantizer(name, readers, calibration[i], method.nBits);
+    if (bins !== null) return bins;
     const stated = statedQuantizer(readers);
     if (stated === null) return ownQuantizer(readers, calibration[i], method);
     known = known.map((op) =>
@@ -37,6 +43,24 @@ export function quantizeInputs(
     return stated;
   });
   return { operations: known, quantizers };
+}
+
+/** Bins for an input that trees read, null for one that they do not. Throws UNSUPPORTED_OPERATOR where others read it too. */
+function binQuantizer(
+  name: string,
+  readers: readonly QuantizedOperation[],
+  rows: Tensor,
+  nBits: NBits,
+): BinQuantizer | null {
+  const ensembles = readers.flatMap(({ node }) => treeEnsembleOf(node) ?? []);
+  if (ensembles.length === 0) return null;
+  const other = readers.find(({ node }) => treeEnsembleOf(node) === null);
+  if (other === undefined) return binsOf(ensembles, rows, nBits.op_inputs);
+  throw new SottoError(
+    "UNSUPPORTED_OPERATOR",
+    other.node.name,
+    `expected trees to be all that reads ${name}, got ${other.node.opType}; bins of a feature are no number to compute with`,
+  );
 }
 
 /** The quantizer of the only Quant node that reads the input; null when there is none or a table must read it anyway. */

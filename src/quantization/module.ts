@@ -6,27 +6,26 @@ import { buildCircuit } from "./build-circuit.ts";
 import { evaluate } from "../circuit/evaluate.ts";
 import type { Circuit } from "../circuit/ir.ts";
 import { checkKeys } from "../errors.ts";
-import { type ClientStep, applyStep } from "../onnx/client-steps.ts";
-import type { Graph } from "../onnx/graph.ts";
+import { evaluate as evaluateGraph } from "../onnx/evaluate.ts";
+import type { Graph, SplitGraph } from "../onnx/graph.ts";
 import { runPassesInSteps } from "../passes/index.ts";
 import type { BoundsContext } from "../passes/infer-bounds.ts";
 import { type Steps, finish } from "../steps.ts";
 import { type TensorOrList, oneOrAll, tensorsOf } from "../tensor/list.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { binnedPorts } from "./bin-quantizer.ts";
 import type { NBits, Rounding } from "./bits.ts";
 import { checkCodes, prepareRows } from "./check.ts";
 import { type DebugValues, debugForward } from "./debug.ts";
 import type { ConstantOperand, QuantizedOperation } from "./operation.ts";
 import type { UniformQuantizer } from "./quantizer.ts";
 
-/** One graph input or output with its quantizer; axis 0 of `shape` is the batch. */
+/** One value that is encrypted or decrypted, with its quantizer; axis 0 of `shape` is the batch. */
 export interface QuantizedPort {
   readonly name: string;
   /** Shape of the codes. */
   readonly shape: readonly number[];
   readonly quantizer: UniformQuantizer;
-  /** What the client computes before it quantizes an input, or after it de-quantizes an output. */
-  readonly step: ClientStep | null;
 }
 
 /** What `forward` returns with `debug`. */
@@ -37,13 +36,7 @@ export interface DebugForward<T> {
 }
 
 /** What post-training quantization finds. */
-export interface QuantizedModuleInit {
-  /** The graph between the client's steps. */
-  readonly graph: Graph;
-  /** What the client computes before encryption, per input. */
-  readonly before: readonly (ClientStep | null)[];
-  /** What the client computes after decryption, per output. */
-  readonly after: readonly (ClientStep | null)[];
+export interface QuantizedModuleInit extends SplitGraph {
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
   readonly operations: readonly QuantizedOperation[];
@@ -57,6 +50,10 @@ export interface QuantizedModuleInit {
 export class QuantizedModule {
   /** The graph between the client's steps. */
   readonly graph: Graph;
+  /** What the client computes before it quantizes: from the model's inputs. */
+  readonly before: Graph;
+  /** What the client computes after it de-quantizes: to the model's outputs. */
+  readonly after: Graph;
   readonly nBits: NBits;
   readonly rounding: Rounding | null;
   readonly operations: readonly QuantizedOperation[];
@@ -69,27 +66,20 @@ export class QuantizedModule {
 
   constructor(init: QuantizedModuleInit) {
     this.graph = init.graph;
+    this.before = init.before;
+    this.after = init.after;
     this.nBits = init.nBits;
     this.rounding = init.rounding;
     this.operations = init.operations;
     this.constants = init.constants;
     this.calibration = init.calibration;
-    const port = (
-      name: string,
-      quantizer: UniformQuantizer,
-      step: ClientStep | null,
-    ): QuantizedPort => ({
+    const port = (name: string, quantizer: UniformQuantizer): QuantizedPort => ({
       name,
       shape: [1, ...(init.graph.shapes.get(name) ?? []).slice(1)],
       quantizer,
-      step,
     });
-    this.inputs = init.graph.inputs.map(({ name }, i) =>
-      port(name, init.inputQuantizers[i], init.before[i]),
-    );
-    this.outputs = init.graph.outputs.map(({ name }, i) =>
-      port(name, init.outputQuantizers[i], init.after[i]),
-    );
+    this.inputs = init.graph.inputs.map(({ name }, i) => port(name, init.inputQuantizers[i]));
+    this.outputs = init.graph.outputs.map(({ name }, i) => port(name, init.outputQuantizers[i]));
   }
 
   /**
@@ -120,10 +110,12 @@ export class QuantizedModule {
     return circuit;
   }
 
-  /** Codes of inputs, rows first, after the steps that the client computes (tokens to one-hot vectors); one tensor, or a list for several inputs. */
+  /** Codes of inputs, rows first, after what the client computes first (scaling, one-hot vectors); one tensor, or a list of several. */
   quantizeInput<T extends Tensor | readonly Tensor[] = Tensor>(x: TensorOrList): T {
     const rows = tensorsOf(x, "input");
-    return oneOrAll<T>(this.#quantize(prepareRows(this.inputs, rows, "input")));
+    return oneOrAll<T>(
+      this.#quantize(prepareRows(this.before, rows, "input", binnedPorts(this.inputs))),
+    );
   }
 
   /** Codes in, codes out, computed in the clear without width limits. */
@@ -136,14 +128,10 @@ export class QuantizedModule {
     return oneOrAll<T>(evaluate(this.circuitFor(bounds), rows));
   }
 
-  /** Float64 values of output codes, after the steps that the client computes (a last Softmax). */
+  /** Values of output codes, after what the client computes last (probabilities, labels); one tensor, or a list of several. */
   dequantizeOutput<T extends Tensor | readonly Tensor[] = Tensor>(codes: TensorOrList): T {
-    return oneOrAll<T>(
-      tensorsOf(codes).map((tensor, i) => {
-        const { name, quantizer, step } = this.outputs[i];
-        return applyStep(step, quantizer.dequant(tensor), name);
-      }),
-    );
+    const floats = tensorsOf(codes).map((tensor, i) => this.outputs[i].quantizer.dequant(tensor));
+    return oneOrAll<T>([...evaluateGraph(this.after, floats)]);
   }
 
   /**

@@ -78,6 +78,8 @@ export interface OperatorRule {
   canFuse(integerProducers: number): boolean;
   /** Inputs are quantized with `model_outputs` bits instead of `op_inputs`. */
   readonly usesModelOutputBits: boolean;
+  /** Codes of inputs have a sign, whatever their values. Default: where a value is negative. */
+  readonly hasSignedInputs?: boolean;
   /** Axis of the output channels in the constant weights (operand 1), for operators that have such weights. */
   readonly weightAxis?: (attributes: Attributes) => number;
   /** Inputs as the float reference of calibration takes them; element types decide the last bits of ranges. */

@@ -10,7 +10,7 @@ import { SottoError } from "../errors.ts";
 import { Server } from "../execute/server.ts";
 import { decodeHeader, toHex } from "../format/blob.ts";
 import { decodeClientSpec } from "../format/client-spec.ts";
-import { messageBytes } from "../format/sizes.ts";
+import { inputBytes } from "../format/sizes.ts";
 import type { NativeBinding } from "../native/binding.ts";
 import {
   bootstrapBytesPerBit,
@@ -100,7 +100,7 @@ async function loadModel(name: string, path: string, engine: NativeBinding): Pro
     name,
     modelId,
     parametersDigest: toHex(parametersDigest),
-    ...messageBytes(spec),
+    inputBytes: inputBytes(spec),
     evaluationKeyBytes: evaluationKeyBytes(spec.parameters),
     lookups: server.lookups,
   };

@@ -11,6 +11,7 @@ import { simulate } from "../../src/execute/simulate.ts";
 import type { ClientSpec } from "../../src/format/client-spec.ts";
 import { lower } from "../../src/lower/lower.ts";
 import { clientPorts } from "../../src/format/ports.ts";
+import { passing } from "../../src/onnx/client-steps.ts";
 import type { Program } from "../../src/lower/program.ts";
 import { verify } from "../../src/lower/verify.ts";
 import { constraintsOf } from "../../src/parameters/constraints.ts";
@@ -59,6 +60,15 @@ export interface LoweredCircuit {
   };
 }
 
+/** The graph of a client that computes nothing itself. */
+function passingPorts(
+  ports: readonly { readonly shape: readonly number[]; readonly name: string }[],
+) {
+  const shapes = new Map(ports.map(({ name, shape }) => [name, shape]));
+  const values = ports.map(({ name, shape }) => ({ name, shape, dtype: "float32" as const }));
+  return passing({ name: "ports", opset: new Map(), shapes }, values);
+}
+
 /** Runs every stage behind quantization. */
 export function lowerCircuit(
   built: Circuit,
@@ -75,7 +85,6 @@ export function lowerCircuit(
     name,
     shape,
     quantizer: new UniformQuantizer({ nBits: 8, scale: 1, zeroPoint: 0, offset: 0 }),
-    step: null,
   });
   const ports = {
     inputs: circuit.values.filter(({ op }) => op.kind === "input").map(port),
@@ -84,7 +93,9 @@ export function lowerCircuit(
   const spec: ClientSpec = {
     parameters: choice.parameters,
     modelId: new Uint8Array(16),
+    before: passingPorts(ports.inputs),
     ...clientPorts(ports, circuit, plan, { bounds }),
+    after: passingPorts(ports.outputs),
     log2PError: choice.log2Bound,
     log2FailureProbability: choice.log2GlobalFailure,
   };

@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::parameters::BLOCK_BYTES;
 
 const MAGIC: &[u8; 6] = b"SOTTO\0";
-const VERSION: u8 = 1;
 
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = 80;
@@ -45,8 +44,16 @@ impl Kind {
         }
     }
 
+    /// Version that is read and written.
+    fn version(self) -> u8 {
+        match self {
+            Self::SecretKey | Self::EvaluationKeys => 1,
+            Self::Program | Self::Inputs | Self::Outputs => 2,
+        }
+    }
+
     /// Largest blob that is read at all.
-    fn limit(self) -> usize {
+    fn limit(self) -> u64 {
         match self {
             Self::SecretKey => 1 << 20,
             Self::Program | Self::Inputs => 1 << 31,
@@ -101,7 +108,7 @@ pub(crate) fn model_id(program_payload: &[u8]) -> Id {
 pub(crate) fn seal(kind: Kind, identity: &Identity, payload: &[u8]) -> Vec<u8> {
     let mut blob = Vec::with_capacity(HEADER_BYTES + payload.len() + DIGEST_BYTES);
     blob.extend_from_slice(MAGIC);
-    blob.extend_from_slice(&[kind as u8, VERSION]);
+    blob.extend_from_slice(&[kind as u8, kind.version()]);
     blob.extend_from_slice(&identity.parameters_digest);
     blob.extend_from_slice(&identity.key_id);
     blob.extend_from_slice(&identity.model_id);
@@ -115,7 +122,7 @@ pub(crate) fn seal(kind: Kind, identity: &Identity, payload: &[u8]) -> Vec<u8> {
 /// Opens an envelope: checks everything that needs no knowledge of keys or parameters.
 pub(crate) fn open(kind: Kind, blob: &[u8]) -> Result<(Identity, &[u8])> {
     let place = kind.place();
-    if blob.len() > kind.limit() {
+    if blob.len() as u64 > kind.limit() {
         return Err(Error::bytes(place, format!("larger than the limit of {}", kind.limit())));
     }
     if blob.len() < HEADER_BYTES + DIGEST_BYTES {
@@ -134,8 +141,9 @@ pub(crate) fn open(kind: Kind, blob: &[u8]) -> Result<(Identity, &[u8])> {
         ));
     }
     let version = reader.u8()?;
-    if version != VERSION {
-        return Err(Error::bytes(place, format!("expected version {VERSION}, got {version}")));
+    if version != kind.version() {
+        let expected = kind.version();
+        return Err(Error::bytes(place, format!("expected version {expected}, got {version}")));
     }
     let identity = Identity {
         parameters_digest: reader.array()?,

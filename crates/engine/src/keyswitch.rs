@@ -8,19 +8,20 @@
 use tfhe::core_crypto::prelude::*;
 
 use crate::simd::{add_four_scaled, add_scaled, vectorized};
+use crate::tensor::Ciphertext;
 
 /// Input coefficients switched at a time: their rows, about 150 KB, wait in the second-level cache for
-/// the next ciphertext of the batch.
+/// the next ciphertext of the batch. They divide every polynomial size.
 const COEFFICIENTS: usize = 8;
 
-/// Switches ciphertexts of `kN + 1` words into consecutive ones of `n + 1` words in `output`.
+/// Switches ciphertexts under the big key into consecutive ones of `n + 1` words in `output`.
 ///
 /// # Panics
 ///
 /// If the sizes do not match the key.
 pub fn keyswitch_batch(
     key: &LweKeyswitchKey<impl Container<Element = u32>>,
-    inputs: &[&[u64]],
+    inputs: &[Ciphertext<'_>],
     output: &mut [u32],
 ) {
     let words = key.output_lwe_size().0;
@@ -29,17 +30,18 @@ pub fn keyswitch_batch(
     let decomposer =
         SignedDecomposer::<u64>::new(key.decomposition_base_log(), key.decomposition_level_count());
     for (sum, input) in output.chunks_exact_mut(words).zip(inputs) {
-        assert_eq!(input.len(), key.input_key_lwe_dimension().0 + 1, "internal: keyswitch input");
+        assert_eq!(input.dimension(), key.input_key_lwe_dimension().0, "internal: keyswitch input");
         sum.fill(0);
         // Half of what is cut off rounds the body; it may wrap around like the torus.
-        sum[words - 1] = (input[input.len() - 1].wrapping_add(1 << 31) >> 32) as u32;
+        sum[words - 1] = (input.body().wrapping_add(1 << 31) >> 32) as u32;
     }
     let block_rows = COEFFICIENTS * level;
     let mut digits = vec![0u32; block_rows];
     for (block, rows) in key.as_ref().chunks(block_rows * words).enumerate() {
         for (sum, input) in output.chunks_exact_mut(words).zip(inputs) {
             let first = block * COEFFICIENTS;
-            let coefficients = &input[first..(first + COEFFICIENTS).min(input.len() - 1)];
+            let count = COEFFICIENTS.min(input.dimension() - first);
+            let coefficients = input.coefficients(first, count);
             for (digits, &coefficient) in digits.chunks_exact_mut(level).zip(coefficients) {
                 for (digit, term) in digits.iter_mut().zip(decomposer.decompose(coefficient)) {
                     *digit = (term.value() as u32).wrapping_neg();

@@ -4,9 +4,10 @@ use rayon::prelude::*;
 
 use crate::control::Control;
 use crate::error::Result;
+use crate::parameters::Parameters;
 use crate::program::Linear;
 use crate::simd::{add_four_scaled, add_scaled, vectorized};
-use crate::tensor::Tensor;
+use crate::tensor::{Ciphertext, Rows, Tensor};
 
 /// Words of a row handled at a time: with a few hundred terms the columns stay in the second-level
 /// cache while all rows of a task pass over them.
@@ -18,18 +19,20 @@ const ROWS: usize = 32;
 pub(crate) fn combine(
     linear: &Linear,
     operands: &[&Tensor],
-    words: usize,
+    parameters: &Parameters,
     control: &Control,
 ) -> Result<Tensor> {
-    let mut output = Tensor::zeros(linear.outputs(), words, "run")?;
-    let elements: Vec<&[u64]> = operands.iter().flat_map(|tensor| tensor.rows()).collect();
+    let mut output = Rows::zeros(linear.outputs(), parameters, "run")?;
+    let elements: Vec<Ciphertext<'_>> =
+        operands.iter().flat_map(|tensor| tensor.elements()).collect();
+    let columns = COLUMNS.min(parameters.polynomial_size);
     let mut tasks = split_into_tasks(linear, &mut output);
     tasks.par_iter_mut().with_max_len(1).try_for_each(|task| {
         control.check("run")?;
-        task.run(linear, &elements);
+        task.run(linear, &elements, columns);
         Ok(())
     })?;
-    Ok(output)
+    Ok(Tensor::Rows(output))
 }
 
 /// Some rows of one group at one position; they all combine the same ciphertexts.
@@ -40,7 +43,7 @@ struct Task<'a> {
     rows: Vec<&'a mut [u64]>,
 }
 
-fn split_into_tasks<'a>(linear: &Linear, output: &'a mut Tensor) -> Vec<Task<'a>> {
+fn split_into_tasks<'a>(linear: &Linear, output: &'a mut Rows) -> Vec<Task<'a>> {
     let Linear { groups, rows, positions, .. } = *linear;
     let mut tasks: Vec<Task<'a>> = Vec::new();
     for group in 0..groups {
@@ -61,13 +64,14 @@ fn split_into_tasks<'a>(linear: &Linear, output: &'a mut Tensor) -> Vec<Task<'a>
 }
 
 impl Task<'_> {
-    fn run(&mut self, linear: &Linear, elements: &[&[u64]]) {
+    /// `columns` words at a time, which belong to one polynomial.
+    fn run(&mut self, linear: &Linear, elements: &[Ciphertext<'_>], columns: usize) {
         let terms = linear.terms;
         let first = (self.group * linear.positions + self.position) * terms;
         let gather = &linear.gather[first..first + terms];
         // Absent terms are dropped here once, for all rows.
         let present: Vec<usize> = (0..terms).filter(|&term| gather[term] >= 0).collect();
-        let columns: Vec<&[u64]> =
+        let operands: Vec<Ciphertext<'_>> =
             present.iter().map(|&term| elements[gather[term].unsigned_abs() as usize]).collect();
         let factors: Vec<Vec<u64>> = (0..self.rows.len())
             .map(|row| {
@@ -76,12 +80,19 @@ impl Task<'_> {
                 present.iter().map(|&term| i64::from(weights[term]).cast_unsigned()).collect()
             })
             .collect();
-        let words = self.rows[0].len();
-        for start in (0..words).step_by(COLUMNS) {
-            let range = start..(start + COLUMNS).min(words);
+        let dimension = self.rows[0].len() - 1;
+        for start in (0..dimension).step_by(columns) {
+            let parts: Vec<&[u64]> =
+                operands.iter().map(|operand| operand.coefficients(start, columns)).collect();
             for (row, factors) in self.rows.iter_mut().zip(&factors) {
-                add_terms(&mut row[range.clone()], &columns, factors, start);
+                add_terms(&mut row[start..start + columns], &parts, factors);
             }
+        }
+        for (row, factors) in self.rows.iter_mut().zip(&factors) {
+            let products = operands.iter().zip(factors);
+            row[dimension] = products.fold(0, |sum, (operand, factor)| {
+                sum.wrapping_add(operand.body().wrapping_mul(*factor))
+            });
         }
         self.add_constants(linear);
     }
@@ -102,9 +113,8 @@ impl Task<'_> {
     }
 }
 
-/// `sum += sum of factor times column`, where the sum is the part of a row that begins at `start`.
-fn add_terms(sum: &mut [u64], columns: &[&[u64]], factors: &[u64], start: usize) {
-    let part = start..start + sum.len();
+/// `sum += sum of factor times column`.
+fn add_terms(sum: &mut [u64], columns: &[&[u64]], factors: &[u64]) {
     vectorized(
         #[inline(always)]
         || {
@@ -112,12 +122,11 @@ fn add_terms(sum: &mut [u64], columns: &[&[u64]], factors: &[u64], start: usize)
             let (column_quads, last_columns) = columns.as_chunks::<4>();
             for (factors, columns) in quads.iter().zip(column_quads) {
                 if *factors != [0; 4] {
-                    let four = columns.map(|column| &column[part.clone()]);
-                    add_four_scaled(sum, four, *factors);
+                    add_four_scaled(sum, *columns, *factors);
                 }
             }
             for (factor, column) in last.iter().zip(last_columns) {
-                add_scaled(sum, &column[part.clone()], *factor);
+                add_scaled(sum, column, *factor);
             }
         },
     );

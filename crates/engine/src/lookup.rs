@@ -11,7 +11,7 @@ use crate::program::Lookup;
 use crate::rotate::{Rotator, Shape};
 use crate::server_key::LookupKeys;
 use crate::switch::Switched;
-use crate::tensor::Tensor;
+use crate::tensor::{Ciphertext, Rows, Tensor};
 
 /// Accumulators of a batch share the second-level cache with a bootstrap key's element.
 const BATCH_BYTES: usize = 1 << 19;
@@ -27,7 +27,7 @@ pub(crate) fn look_up(
     control: &Control,
 ) -> Result<Tensor> {
     let words = parameters.ciphertext_words();
-    let mut output = Tensor::zeros(lookup.sources.len(), words, "run")?;
+    let mut output = Rows::zeros(lookup.sources.len(), parameters, "run")?;
     let layer =
         Layer { lookup, operand, keys, shape: Shape::new(parameters, lookup.extension_log) };
     let rotations = rotations_of(lookup);
@@ -49,7 +49,7 @@ pub(crate) fn look_up(
             Ok(())
         },
     )?;
-    Ok(output)
+    Ok(Tensor::Rows(output))
 }
 
 /// Items of each rotation: those that follow each other with one source and one table.
@@ -127,8 +127,8 @@ impl Layer<'_> {
     }
 
     pub(crate) fn keyswitch(&self, sources: &[u32]) -> Vec<u64> {
-        let inputs: Vec<&[u64]> =
-            sources.iter().map(|&source| self.operand.row(source as usize)).collect();
+        let inputs: Vec<Ciphertext<'_>> =
+            sources.iter().map(|&source| self.operand.element(source as usize)).collect();
         self.keys.keyswitch(&inputs)
     }
 

@@ -1,6 +1,6 @@
 //! Noise samples of one stage of execution, to compare with the formulas of `docs/noise.md`.
 
-use crate::ciphertext::{encrypt_inputs, phase, read_inputs};
+use crate::ciphertext::{encrypt_inputs, phase, phase_of, read_inputs};
 use crate::client_key::ClientKey;
 use crate::control::Control;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::program::{Linear, Lookup, MAX_EXTENSION_LOG};
 use crate::rotate::Shape;
 use crate::server_key::{LookupKeys, ServerKey};
 use crate::switch::Switched;
-use crate::tensor::Tensor;
+use crate::tensor::{Ciphertext, Tensor};
 
 /// Stage whose noise is sampled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,12 +130,12 @@ impl Sampler<'_> {
             constants: Vec::new(),
         };
         let operands: Vec<&Tensor> = fresh.iter().collect();
-        combine(&linear, &operands, parameters.ciphertext_words(), self.control)
+        combine(&linear, &operands, parameters, self.control)
     }
 
     fn keyswitched(&self, ciphertexts: &Tensor) -> Vec<u64> {
-        let rows: Vec<&[u64]> = ciphertexts.rows().collect();
-        self.keys().keyswitch(&rows)
+        let elements: Vec<Ciphertext<'_>> = ciphertexts.elements().collect();
+        self.keys().keyswitch(&elements)
     }
 
     fn keyswitch_errors(&self, ciphertexts: &Tensor) -> Vec<u64> {
@@ -201,7 +201,7 @@ impl Sampler<'_> {
 }
 
 fn phases<'a>(bits: &'a [u64], ciphertexts: &'a Tensor) -> impl Iterator<Item = u64> + 'a {
-    ciphertexts.rows().map(|row| phase(bits, row))
+    ciphertexts.elements().map(|element| phase_of(bits, element))
 }
 
 fn sign_extend(weight: i32) -> u64 {

@@ -1,5 +1,5 @@
-//! Bit-packed key bodies. The lowest bits of a body are noise; those that are far below its standard
-//! deviation are rounded off, which changes the key's noise by a thousandth at most.
+//! Bit-packed words. The lowest bits of a body are noise; those that are far below its standard deviation
+//! are rounded off, which adds 1/768 to the noise at most. Outputs are rounded further, as their program says.
 
 use crate::bytes::Reader;
 use crate::error::Result;
@@ -7,7 +7,7 @@ use crate::error::Result;
 /// Rounding to a step of at most an eighth of the noise adds 1 / (12 * 64) of its variance.
 const SPARE_BITS: i32 = 3;
 
-/// How bodies of `width` bits are packed: the `kept` highest bits of each.
+/// How words of `width` bits are packed: the `kept` highest bits of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Packing {
     width: u32,
@@ -22,7 +22,22 @@ impl Packing {
         Self { width, kept: width - dropped.unsigned_abs() }
     }
 
-    /// Bytes of `count` bodies.
+    /// For 64-bit words of which `kept` bits are kept, 1 to 64.
+    pub(crate) fn keeping(kept: u32) -> Self {
+        Self { width: 64, kept }
+    }
+
+    /// Reads `count` words that were packed.
+    pub(crate) fn read(&self, reader: &mut Reader<'_>, count: usize) -> Result<Vec<u64>> {
+        if count.checked_mul(64).is_none() {
+            return reader.fail("a length overflows");
+        }
+        let packed = reader.take(self.bytes(count))?;
+        self.check(packed, count, reader)?;
+        Ok(self.unpack(packed, count))
+    }
+
+    /// Bytes of `count` words.
     pub(crate) fn bytes(&self, count: usize) -> usize {
         (count * self.kept as usize).div_ceil(8)
     }
@@ -70,12 +85,12 @@ impl Packing {
         u64::MAX >> (64 - self.kept)
     }
 
-    /// Fails unless the bits after the last body are zero: equal keys have equal bytes.
+    /// Fails unless the bits after the last word are zero: equal words have equal bytes.
     pub(crate) fn check(&self, packed: &[u8], count: usize, reader: &Reader<'_>) -> Result<()> {
         let used = count * self.kept as usize % 8;
         match packed.last() {
             Some(last) if used > 0 && last >> used != 0 => {
-                reader.fail("the padding of a key is not zero")
+                reader.fail("the padding of packed words is not zero")
             }
             _ => Ok(()),
         }

@@ -10,9 +10,11 @@ use crate::error::Result;
 use crate::evaluation_keys::{self, Piece, SeededKeys, expand_bootstrap_piece};
 use crate::fft::Transform;
 use crate::format::{Id, Kind};
+use crate::keystream::Keystream;
 use crate::keyswitch::keyswitch_batch;
 use crate::parameters::Parameters;
 use crate::random::{Xorshift, mask_seed};
+use crate::tensor::Ciphertext;
 
 /// What the server needs of one client. It holds no secret.
 pub struct ServerKey {
@@ -58,7 +60,7 @@ impl LookupKeys {
     }
 
     /// Switches ciphertexts under the big key to ones of `n + 1` words under the small key, end to end.
-    pub(crate) fn keyswitch(&self, inputs: &[&[u64]]) -> Vec<u64> {
+    pub(crate) fn keyswitch(&self, inputs: &[Ciphertext<'_>]) -> Vec<u64> {
         let mut small = vec![0u32; inputs.len() * self.keyswitch.output_lwe_size().0];
         keyswitch_batch(&self.keyswitch, inputs, &mut small);
         small.into_iter().map(|word| u64::from(word) << 32).collect()
@@ -109,7 +111,7 @@ fn expand_keyswitch_key(
             mask_seed(&piece.seed),
             modulus,
         );
-        decompress_seeded_lwe_keyswitch_key::<_, _, _, DefaultRandomGenerator>(
+        decompress_seeded_lwe_keyswitch_key::<_, _, _, Keystream>(
             &mut LweKeyswitchKey::from_container(part, base_log, level, lwe_size, modulus),
             &seeded,
         );

@@ -13,7 +13,7 @@ use crate::program::{Lookup, MAX_EXTENSION_LOG};
 use crate::random::Xorshift;
 use crate::rotate::{Rotator, Shape};
 use crate::server_key::{LookupKeys, ServerKey};
-use crate::tensor::Tensor;
+use crate::tensor::{Rows, Tensor};
 
 /// Nanoseconds of each of `iterations` lookups (keyswitch, switch, blind rotation, extraction) on one
 /// thread, one at a time. Generates a key of its own.
@@ -75,9 +75,10 @@ pub fn time_lookups(
     let control = Control::new(1);
     let keys = LookupKeys::random(&parameters);
     let words = parameters.ciphertext_words();
-    let mut operand = Tensor::zeros(batch, words, "timeLookups")?;
+    let mut operand = Rows::zeros(batch, &parameters, "timeLookups")?;
     let mut draws = Xorshift(1);
     operand.words_mut().iter_mut().for_each(|word| *word = draws.word());
+    let operand = Tensor::Rows(operand);
     let lookup = Lookup {
         operand: 0,
         extension_log,

@@ -2,7 +2,7 @@
 
 mod support;
 
-use sotto_engine::keyswitch_batch;
+use sotto_engine::{Ciphertext, keyswitch_batch};
 use support::Draws;
 use tfhe::core_crypto::prelude::*;
 
@@ -31,7 +31,9 @@ fn a_batched_keyswitch_equals_the_crates_bit_for_bit() {
         let ciphertexts = words(batch * (input + 1));
         let rows: Vec<&[u64]> = ciphertexts.chunks_exact(input + 1).collect();
         let mut switched = vec![0; batch * (output + 1)];
-        keyswitch_batch(&key, &rows, &mut switched);
+        let inputs: Vec<Ciphertext<'_>> =
+            rows.iter().map(|row| Ciphertext::from_words(row)).collect();
+        keyswitch_batch(&key, &inputs, &mut switched);
         for (row, switched) in rows.iter().zip(switched.chunks_exact(output + 1)) {
             let mut reference = vec![0; output + 1];
             keyswitch_lwe_ciphertext_with_scalar_change(

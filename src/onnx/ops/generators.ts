@@ -16,6 +16,7 @@ import {
   isNumbers,
   isTensor,
   optional,
+  own,
 } from "./operator.ts";
 import type { Operand, Operator } from "./operator.ts";
 
@@ -119,18 +120,20 @@ function rangeOf(inputs: readonly [Operand, Operand, Operand]): number[] {
   throw new SottoError("BAD_VALUE", "Range", message);
 }
 
-/** `on` at each index along a new axis of size `depth`, `off` elsewhere; an index outside gives no `on`. */
+/** `on` at each index along a new axis of size `depth`, `off` elsewhere; an index outside gives no `on`, or, if strict, an error. */
 export const OneHot: Operator = defineOperator({
   minInputs: 3,
   maxInputs: 3,
   since: 9,
-  attributes: { axis: int(-1) },
+  attributes: { axis: int(-1), isStrict: own(int(0)) },
   shape([indices, depth]: readonly [Operand, Operand, Operand], { axis }) {
     const [size] = sizesOf("OneHot", "depth", depth);
     return [oneHotShape(indices.shape, size, axis)];
   },
-  evaluate([indices, depth, values]: readonly [Tensor, Tensor, Tensor], { axis: stated }) {
+  evaluate([indices, depth, values]: readonly [Tensor, Tensor, Tensor], attributes) {
+    const { axis: stated, isStrict } = attributes;
     const size = depth.data[0];
+    if (isStrict) requireIndices(indices, size);
     const shape = oneHotShape(indices.shape, size, stated);
     const axis = wrapAxis("OneHot", stated, shape.length);
     const inner = sizeOf(shape.slice(axis + 1));
@@ -143,6 +146,13 @@ export const OneHot: Operator = defineOperator({
     return [tensor(values.dtype, shape, data)];
   },
 });
+
+function requireIndices({ data }: Tensor, size: number): void {
+  const at = data.findIndex((index) => !Number.isInteger(index) || index < -size || index >= size);
+  if (at < 0) return;
+  const message = `expected tokens from 0 to ${size - 1}, got ${data[at]} at element ${at}`;
+  throw new SottoError("BAD_VALUE", "OneHot", message);
+}
 
 function oneHotShape(indices: Sizes, depth: number, stated: number): number[] {
   const axis = wrapAxis("OneHot", stated, indices.length + 1);

@@ -12,7 +12,7 @@ import * as indexing from "./indexing.ts";
 import * as linear from "./linear.ts";
 import * as logic from "./logic.ts";
 import * as mlFeatures from "./ml-features.ts";
-import * as mlLinear from "./ml-linear.ts";
+import { LinearClassifier, LinearRegressor, SVMClassifier, SVMRegressor } from "./ml-linear.ts";
 import { TreeEnsemble, TreeEnsembleClassifier, TreeEnsembleRegressor } from "./ml-trees.ts";
 import * as movement from "./movement.ts";
 import { CDist, TopK } from "./neighbors.ts";
@@ -60,7 +60,7 @@ export const operatorFamilies: Readonly<Record<string, Readonly<Record<string, O
     "qonnx.custom_op.general.Quant": QonnxQuant,
   },
   "features and labels": inMl(mlFeatures),
-  "linear models": inMl(mlLinear),
+  "linear models": inMl({ LinearClassifier, LinearRegressor, SVMClassifier, SVMRegressor }),
   "tree ensembles": inMl({ TreeEnsemble, TreeEnsembleClassifier, TreeEnsembleRegressor }),
 };
 

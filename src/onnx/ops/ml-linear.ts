@@ -10,18 +10,102 @@ import { transpose } from "../../tensor/strided.ts";
 import { cast, float32, int64, reshape, type Shape, type Tensor } from "../../tensor/tensor.ts";
 import { firstLargest, mapRows, postTransformOf, transformScores } from "../trees/scores.ts";
 import type { PostTransform } from "../trees/scores.ts";
-import { defineOperator, int, optionalFloats, optionalInts, requiredFloats } from "./operator.ts";
-import { string, stringCodes, type Operand, type Operator } from "./operator.ts";
+import type { GraphNode } from "../graph.ts";
+import {
+  fail,
+  linearClassifier,
+  machine,
+  requireLinear,
+  svmClassifier,
+  type LinearMap,
+} from "./ml-linear-maps.ts";
+import { decodeAttributes, defineOperator, int, optionalFloats, optionalInts } from "./operator.ts";
+import { requiredFloats, string, stringCodes, type Operand, type Operator } from "./operator.ts";
 
-/** `x W' + b` with W stored row by row, one row per output. */
-interface LinearMap {
-  readonly outputs: number;
-  readonly coefficients: readonly number[];
-  readonly intercepts: readonly number[] | undefined;
+const regressorAttributes = {
+  coefficients: requiredFloats(),
+  intercepts: optionalFloats(),
+  post_transform: string("NONE"),
+  targets: int(1),
+};
+
+const classifierLabels = {
+  classlabels_ints: optionalInts(),
+  classlabels_strings: stringCodes(),
+};
+
+const classifierAttributes = {
+  ...classifierLabels,
+  coefficients: requiredFloats(),
+  intercepts: optionalFloats(),
+  multi_class: int(0),
+  post_transform: string("NONE"),
+};
+
+const machineAttributes = {
+  coefficients: requiredFloats(),
+  kernel_params: optionalFloats(),
+  kernel_type: string("LINEAR"),
+  post_transform: string("NONE"),
+  rho: requiredFloats(),
+  support_vectors: optionalFloats(),
+};
+
+const svmRegressorAttributes = {
+  ...machineAttributes,
+  n_supports: int(0),
+  one_class: int(0),
+};
+
+const svmClassifierAttributes = {
+  ...machineAttributes,
+  ...classifierLabels,
+  prob_a: optionalFloats(),
+  prob_b: optionalFloats(),
+  vectors_per_class: optionalInts(),
+};
+
+/** What the node of a linear model states. */
+export interface LinearModel {
+  readonly map: LinearMap;
+  readonly transform: PostTransform;
+  /** How many classes it tells apart; 0 for a regression. */
+  readonly classes: number;
+  /** The score only says on which side of 0 a row is: 1 or -1. */
+  readonly isOneClass: boolean;
+  /** There is a score per pair of classes. */
+  readonly isPairwise: boolean;
 }
 
-function fail(where: string, message: string): never {
-  throw new SottoError("BAD_MODEL", where, message);
+/** The linear model of a node, null if its operator is none. Throws BAD_MODEL. */
+export function linearModelOf({ domain, opType, attributes, name }: GraphNode): LinearModel | null {
+  if (domain !== "ai.onnx.ml") return null;
+  const plain = { classes: 0, isOneClass: false, isPairwise: false };
+  switch (opType) {
+    case "LinearRegressor": {
+      const decoded = decodeAttributes(regressorAttributes, attributes);
+      const { targets: outputs, coefficients, intercepts } = decoded;
+      const transform = postTransformOf(decoded.post_transform, name);
+      return { ...plain, map: { outputs, coefficients, intercepts }, transform };
+    }
+    case "SVMRegressor": {
+      const decoded = decodeAttributes(svmRegressorAttributes, attributes);
+      const isOneClass = decoded.one_class !== 0;
+      return { ...plain, map: machine(decoded), transform: "NONE", isOneClass };
+    }
+    case "LinearClassifier": {
+      const decoded = decodeAttributes(classifierAttributes, attributes);
+      const { map, labels, transform } = linearClassifier(decoded);
+      return { ...plain, map, transform, classes: labels.length };
+    }
+    case "SVMClassifier": {
+      const decoded = decodeAttributes(svmClassifierAttributes, attributes);
+      const { map, labels, transform, isPairwise } = svmClassifier(decoded);
+      return { ...plain, map, transform, classes: labels.length, isPairwise };
+    }
+    default:
+      return null;
+  }
 }
 
 /** Shape of the rows that a map takes; a vector is one row. */
@@ -54,15 +138,6 @@ function applyLinear(input: Tensor, map: LinearMap, where: string): Tensor {
   return map.intercepts ? add(product, float32([map.outputs], map.intercepts)) : product;
 }
 
-/** Labels of classes; codes stand for strings. */
-function labelsOf(
-  where: string,
-  strings: readonly number[] | undefined,
-  integers: readonly number[] | undefined,
-): readonly number[] {
-  return (strings?.length ? strings : integers) ?? fail(where, "it has no class labels");
-}
-
 /** Scores of several outputs after the post transform; a single one is only ever transformed by PROBIT. */
 function finish(scores: Tensor, transform: PostTransform): Tensor {
   const [, width] = scores.shape;
@@ -92,12 +167,7 @@ export const LinearRegressor: Operator = defineOperator({
   minInputs: 1,
   maxInputs: 1,
   since: 1,
-  attributes: {
-    coefficients: requiredFloats(),
-    intercepts: optionalFloats(),
-    post_transform: string("NONE"),
-    targets: int(1),
-  },
+  attributes: regressorAttributes,
   shape([x]: readonly [Operand], { targets, coefficients, intercepts, post_transform }) {
     postTransformOf(post_transform, "LinearRegressor");
     const map = { outputs: targets, coefficients, intercepts };
@@ -109,19 +179,6 @@ export const LinearRegressor: Operator = defineOperator({
     return [finish(scores, postTransformOf(post_transform, "LinearRegressor"))];
   },
 });
-
-const classifierLabels = {
-  classlabels_ints: optionalInts(),
-  classlabels_strings: stringCodes(),
-};
-
-const classifierAttributes = {
-  ...classifierLabels,
-  coefficients: requiredFloats(),
-  intercepts: optionalFloats(),
-  multi_class: int(0),
-  post_transform: string("NONE"),
-};
 
 /** Label and score per class. One row of coefficients for two classes is the second one's score s, and [1 - s, s] are given. */
 export const LinearClassifier: Operator = defineOperator({
@@ -147,64 +204,12 @@ export const LinearClassifier: Operator = defineOperator({
   },
 });
 
-function linearClassifier(attributes: {
-  readonly classlabels_ints: readonly number[] | undefined;
-  readonly classlabels_strings: readonly number[] | undefined;
-  readonly coefficients: readonly number[];
-  readonly intercepts: readonly number[] | undefined;
-  readonly post_transform: string;
-}): { map: LinearMap; labels: readonly number[]; transform: PostTransform } {
-  const where = "LinearClassifier";
-  const { classlabels_strings: strings, classlabels_ints: integers } = attributes;
-  const { coefficients, intercepts, post_transform } = attributes;
-  const labels = labelsOf(where, strings, integers);
-  const outputs = intercepts?.length ?? labels.length;
-  if (outputs !== labels.length && !(outputs === 1 && labels.length === 2)) {
-    fail(where, `expected an intercept per class, got ${outputs} for ${labels.length} labels`);
-  }
-  const transform = postTransformOf(post_transform, where);
-  return { map: { outputs, coefficients, intercepts }, labels, transform };
-}
-
-const machineAttributes = {
-  coefficients: requiredFloats(),
-  kernel_params: optionalFloats(),
-  kernel_type: string("LINEAR"),
-  post_transform: string("NONE"),
-  rho: requiredFloats(),
-  support_vectors: optionalFloats(),
-};
-
-/** Refuses every kernel but the linear one. */
-function requireLinear(where: string, kernel: string): void {
-  if (kernel === "LINEAR") return;
-  const message = `kernel ${kernel}; expected LINEAR: train with kernel="linear"`;
-  throw new SottoError("UNSUPPORTED_OPERATOR", where, message);
-}
-
-/** Linear kernels: a support machine's function is itself linear, its coefficients are sums over support vectors. */
-function weightsOf(
-  where: string,
-  supportVectors: readonly number[],
-  factors: readonly number[],
-): number[] {
-  const features = supportVectors.length / factors.length;
-  if (!Number.isInteger(features)) {
-    fail(where, `${supportVectors.length} numbers are no ${factors.length} support vectors`);
-  }
-  const weights = new Float64Array(features);
-  for (const [vector, factor] of factors.entries()) {
-    for (let i = 0; i < features; i++) weights[i] += factor * supportVectors[vector * features + i];
-  }
-  return [...weights];
-}
-
 /** One score per row. */
 export const SVMRegressor: Operator = defineOperator({
   minInputs: 1,
   maxInputs: 1,
   since: 1,
-  attributes: { ...machineAttributes, n_supports: int(0), one_class: int(0) },
+  attributes: svmRegressorAttributes,
   shape([x]: readonly [Operand], attributes) {
     requireLinear("SVMRegressor", attributes.kernel_type);
     return [[rowsOf(x.shape, machine(attributes), "SVMRegressor")[0], 1]];
@@ -215,29 +220,6 @@ export const SVMRegressor: Operator = defineOperator({
     return [mapRows(scores, 1, ([score], to) => to.set([score > 0 ? 1 : -1]))];
   },
 });
-
-function machine(attributes: {
-  readonly coefficients: readonly number[];
-  readonly n_supports: number;
-  readonly rho: readonly number[];
-  readonly support_vectors: readonly number[] | undefined;
-}): LinearMap {
-  const { coefficients, n_supports, rho, support_vectors = [] } = attributes;
-  if (n_supports > 0 && coefficients.length !== n_supports) {
-    fail("SVMRegressor", `expected ${n_supports} coefficients, got ${coefficients.length}`);
-  }
-  const weights =
-    n_supports > 0 ? weightsOf("SVMRegressor", support_vectors, coefficients) : coefficients;
-  return { outputs: 1, coefficients: weights, intercepts: rho.slice(0, 1) };
-}
-
-const svmClassifierAttributes = {
-  ...machineAttributes,
-  ...classifierLabels,
-  prob_a: optionalFloats(),
-  prob_b: optionalFloats(),
-  vectors_per_class: optionalInts(),
-};
 
 /**
  * Label and scores. With support vectors there is a score per pair of classes (two columns for one pair), and the class that
@@ -289,70 +271,4 @@ function mostVotes(scores: Float32Array | Float64Array, classes: number): number
     for (let j = i + 1; j < classes; j++) votes[scores[pair++] > 0 ? i : j]++;
   }
   return firstLargest(votes);
-}
-
-function svmClassifier(attributes: {
-  readonly classlabels_ints: readonly number[] | undefined;
-  readonly classlabels_strings: readonly number[] | undefined;
-  readonly coefficients: readonly number[];
-  readonly kernel_type: string;
-  readonly post_transform: string;
-  readonly prob_a: readonly number[] | undefined;
-  readonly rho: readonly number[];
-  readonly support_vectors: readonly number[] | undefined;
-  readonly vectors_per_class: readonly number[] | undefined;
-}): { map: LinearMap; labels: readonly number[]; isPairwise: boolean; transform: PostTransform } {
-  const where = "SVMClassifier";
-  requireLinear(where, attributes.kernel_type);
-  if (attributes.prob_a?.length) {
-    const message = "probabilities (prob_a); train with probability=False";
-    throw new SottoError("UNSUPPORTED_OPERATOR", where, message);
-  }
-  const { classlabels_strings: strings, classlabels_ints: integers } = attributes;
-  const labels = labelsOf(where, strings, integers);
-  const transform = postTransformOf(attributes.post_transform, where);
-  const { coefficients, rho, support_vectors = [], vectors_per_class: counts = [] } = attributes;
-  if (counts.every((count) => count === 0)) {
-    const intercepts = labels.map(() => rho[0] ?? fail(where, "rho is empty"));
-    const map = { outputs: labels.length, coefficients, intercepts };
-    return { map, labels, isPairwise: false, transform };
-  }
-  const vectors = counts.reduce((sum, count) => sum + count, 0);
-  const pairs = (labels.length * (labels.length - 1)) / 2;
-  const isWhole = counts.every((count) => count >= 0) && counts.length === labels.length;
-  const isComplete = coefficients.length === (labels.length - 1) * vectors && rho.length === pairs;
-  if (!isWhole || !isComplete || pairs === 0) {
-    const sizes = `${coefficients.length} coefficients and ${rho.length} rho`;
-    fail(where, `${sizes} do not fit ${labels.length} classes with [${counts.join(", ")}] vectors`);
-  }
-  const rows = pairFactors(counts, vectors, coefficients).map((factors) =>
-    weightsOf(where, support_vectors, factors),
-  );
-  const map = { outputs: pairs, coefficients: rows.flat(), intercepts: rho };
-  return { map, labels, isPairwise: true, transform };
-}
-
-/**
- * What each support vector contributes to each pair of classes. A vector of class c has a coefficient against every other
- * class: row k of the coefficients holds those against class k, or k + 1 from k = c on.
- */
-function pairFactors(
-  counts: readonly number[],
-  vectors: number,
-  coefficients: readonly number[],
-): number[][] {
-  const starts = counts.map((_, c) => counts.slice(0, c).reduce((sum, count) => sum + count, 0));
-  return counts.flatMap((_, i) =>
-    counts.slice(i + 1).map((_, offset) => {
-      const j = i + 1 + offset;
-      const factors = Array.from({ length: vectors }, () => 0);
-      for (let v = starts[i]; v < starts[i] + counts[i]; v++) {
-        factors[v] = coefficients[(j - 1) * vectors + v];
-      }
-      for (let v = starts[j]; v < starts[j] + counts[j]; v++) {
-        factors[v] = coefficients[i * vectors + v];
-      }
-      return factors;
-    }),
-  );
 }

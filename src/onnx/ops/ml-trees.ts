@@ -7,7 +7,7 @@ import type { GraphNode } from "../graph.ts";
 import { classifierEnsemble, regressorEnsemble } from "../trees/attributes.ts";
 import { treeEnsemble } from "../trees/attributes-v5.ts";
 import type { TreeEnsemble as Ensemble } from "../trees/ensemble.ts";
-import { evaluateEnsemble, finishScores, labelsFrom, rawScores } from "../trees/evaluate.ts";
+import { finishScores, labelsFrom, rawScores } from "../trees/evaluate.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import {
   decodeAttributes,
@@ -18,11 +18,16 @@ import {
   optionalStrings,
   optionalTensor,
   string,
+  own,
   stringCodes,
 } from "./operator.ts";
 import type { AttributesOf, AttributeSpec, Operand, Operator } from "./operator.ts";
 
+/** 1: only raw scores are asked for; the client makes of them what the operator gives. */
+const raw = { raw_scores: own(int(0)) };
+
 const nodeAttributes = {
+  ...raw,
   base_values: optionalFloats(),
   base_values_as_tensor: optionalTensor(),
   nodes_falsenodeids: optionalInts(),
@@ -62,6 +67,7 @@ const regressorAttributes = {
 };
 
 const treeEnsembleAttributes = {
+  ...raw,
   aggregate_function: int(1),
   leaf_targetids: optionalInts(),
   leaf_weights: optionalTensor(),
@@ -121,17 +127,19 @@ export const TreeEnsembleClassifier: Operator = defineOperator({
   shape([x]: readonly [Operand], attributes) {
     const ensemble = once(attributes, classifierEnsemble);
     requireColumns(ensemble, x);
+    if (attributes.raw_scores) return [[x.shape[0], ensemble.outputCount]];
     return [[x.shape[0]], [x.shape[0], ensemble.classification?.labels.length ?? 0]];
   },
   evaluate([x]: readonly [Tensor], attributes) {
     const ensemble = once(attributes, classifierEnsemble);
-    const raw = rawScores(ensemble, x);
-    return [labelsFrom(ensemble, raw), finishScores(ensemble, raw)];
+    const scores = rawScores(ensemble, x);
+    if (attributes.raw_scores) return [scores];
+    return [labelsFrom(ensemble, scores), finishScores(ensemble, scores)];
   },
 });
 
 /** An operator that gives a score per target of each row. */
-function regression<A extends Readonly<Record<string, AttributeSpec<unknown>>>>(
+function regression<A extends typeof raw & Readonly<Record<string, AttributeSpec<unknown>>>>(
   attributes: A,
   read: (attributes: AttributesOf<A>) => Ensemble,
   since: number,
@@ -146,7 +154,11 @@ function regression<A extends Readonly<Record<string, AttributeSpec<unknown>>>>(
       requireColumns(ensemble, x);
       return [[x.shape[0], ensemble.outputCount]];
     },
-    evaluate: ([x]: readonly [Tensor], stated) => [evaluateEnsemble(once(stated, read), x)],
+    evaluate([x]: readonly [Tensor], stated) {
+      const ensemble = once(stated, read);
+      const scores = rawScores(ensemble, x);
+      return [stated.raw_scores ? scores : finishScores(ensemble, scores)];
+    },
   });
 }
 

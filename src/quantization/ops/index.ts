@@ -16,10 +16,12 @@ import * as binary from "./binary.ts";
 import * as convolution from "./convolution.ts";
 import { BatchNormalization, Quant, elementwise } from "./elementwise.ts";
 import * as linear from "./linear.ts";
+import { LinearRegressor } from "./linear-model.ts";
 import * as movement from "./movement.ts";
 import * as pooling from "./pooling.ts";
 import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
+import { treeRules } from "./trees.ts";
 
 /** Rules of the operators that are not just functions of one tensor, by ONNX name, with what they cost. */
 const FAMILIES: readonly (readonly [Readonly<Record<string, unknown>>, string])[] = [
@@ -30,6 +32,7 @@ const FAMILIES: readonly (readonly [Readonly<Record<string, unknown>>, string])[
   [reduction, "sums: no lookups; extremes: one per term; index of an extreme: three per term"],
   [pooling, "averages: no lookups; maxima: one per term"],
   [binary, "in a table, by constants; sums and tables between encrypted tensors"],
+  [{ "ai.onnx.ml.LinearRegressor": LinearRegressor }, "no lookups"],
 ];
 
 /** How each operator is lowered, by ONNX name. */
@@ -37,6 +40,7 @@ export const operatorRules: ReadonlyMap<string, OperatorRule> = new Map<string, 
   ...supportedOperators.filter(isFunction).map((name) => [name, elementwise] as const),
   ...FAMILIES.flatMap(([family]) => rulesOf(family)),
   ["BatchNormalization", BatchNormalization],
+  ...treeRules,
 ]);
 
 /** Functions of single elements that reach quantization as they are. */
@@ -47,6 +51,7 @@ function isFunction(name: string): boolean {
 /** What an operator on an encrypted tensor costs; null for one that cannot be computed encrypted. */
 export function costOf(name: string): string | null {
   if (isQuantizer(name)) return "in a table";
+  if (treeRules.has(name)) return "one per up to three splits behind two or more features";
   const family = FAMILIES.find(([rules]) => rulesOf(rules).some(([rule]) => rule === name));
   return family?.[1] ?? (isElementwise(name) ? "in a table" : null);
 }

@@ -157,3 +157,25 @@ describe("operations", () => {
     expect([...applyOp(fit, [int64([1, 1], [3])]).data]).toEqual([3]);
   });
 });
+
+describe("oneHot", () => {
+  const op = { kind: "oneHot", sizes: [3, 0, 2] } as const;
+
+  test("lays the unit vectors of all features end to end and leaves out features of size 0", () => {
+    const codes = int64([2, 3], [2, 9, 0, 0, -4, 1]);
+    expect(applyOp(op, [codes])).toEqual(int64([2, 5], [0, 0, 1, 1, 0, 1, 0, 0, 0, 1]));
+  });
+
+  test.each([[[3, 0, 0]], [[-1, 0, 0]], [[0, 0, 2]]])("refuses codes %j", (codes) => {
+    expect(() => applyOp(op, [int64([1, 3], codes)])).toThrow(/codes of feature [02] from 0 to/);
+  });
+
+  test("reads nothing but an input", () => {
+    const circuit = circuitOf((b) => {
+      const x = b.input(0, [1, 3], { lo: 0, hi: 2 }, "x");
+      const moved = b.emit({ kind: "shift", by: 0 }, [x], "moved");
+      return [b.emit(op, [moved], "bins")];
+    });
+    expect(() => verify(circuit, "built")).toThrow(/the client does not have/);
+  });
+});

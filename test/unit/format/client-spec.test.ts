@@ -52,7 +52,7 @@ describe("a frame", () => {
     const view = new DataView(bytes.buffer);
     const length = Number(view.getBigUint64(72, true));
     expect(new TextDecoder().decode(bytes.slice(0, 6))).toBe("SOTTO\0");
-    expect([bytes[6], bytes[7]]).toEqual([2, 1]);
+    expect([bytes[6], bytes[7]]).toEqual([2, 2]);
     expect(bytes.slice(8, 40)).toEqual(sha256(encodeParameters(spec.parameters)));
     expect(bytes.slice(40, 56)).toEqual(noId());
     expect(bytes.slice(56, 72)).toEqual(spec.modelId);
@@ -65,7 +65,7 @@ describe("a frame", () => {
     const view = new DataView(programBytes.buffer, programBytes.byteOffset);
     const length = Number(view.getBigUint64(72, true));
     const payload = programBytes.slice(80, 80 + length);
-    expect([programBytes[6], programBytes[7]]).toEqual([1, 1]);
+    expect([programBytes[6], programBytes[7]]).toEqual([1, 2]);
     expect(programBytes.slice(56, 72)).toEqual(sha256(payload).slice(0, 16));
     expect(programBytes.slice(56, 72)).toEqual(spec.modelId);
     expect(payload.slice(0, 48)).toEqual(encodeParameters(program.parameters));
@@ -81,7 +81,12 @@ describe("a program", () => {
     const u64 = () => view.getBigUint64((at += 8) - 8, true);
     const list = <T>(count: number, read: () => T): T[] => Array.from({ length: count }, read);
     expect(list(u32(), u32)).toEqual([...program.inputs]);
-    expect(list(u32(), u32)).toEqual([...program.outputs]);
+    expect(list(u32(), () => [u32(), u32(), u32()])).toEqual(
+      program.outputs.map((tensor, i) => {
+        const { isSmall, bits } = program.outputForms[i];
+        return [tensor, isSmall ? 1 : 0, bits];
+      }),
+    );
     expect(u32()).toBe(program.instructions.length);
     for (const instruction of program.instructions) {
       const opcode = u8();
@@ -122,6 +127,14 @@ describe("a program", () => {
   });
 });
 
+/** The spec with unit vectors in place of the codes of its first input. */
+function withOneHotInput(original: ClientSpec): ClientSpec {
+  const [input, ...others] = original.inputs;
+  const size = input.shape.reduce((product, dim) => product * dim, 1);
+  const sizes = Array.from({ length: size }, (_, i) => i % 4);
+  return { ...original, inputs: [{ ...input, oneHot: { lowest: -2, sizes } }, ...others] };
+}
+
 /** The spec with another scale for each element of its first output. */
 function withScalePerOutput(original: ClientSpec): ClientSpec {
   const [output, ...others] = original.outputs;
@@ -138,6 +151,7 @@ describe("a client spec", () => {
     ["with one input", spec],
     ["without lookups, and a zero point per output", leveled.circuit.parts.spec],
     ["with two inputs", two.circuit.parts.spec],
+    ["with a one-hot input", withOneHotInput(spec)],
     ["with a scale per output", withScalePerOutput(leveled.circuit.parts.spec)],
     ["that never fails", { ...spec, log2PError: -Infinity, log2FailureProbability: -Infinity }],
   ] as const)("%s comes back whole", (_, original: ClientSpec) => {
@@ -179,7 +193,7 @@ describe("a client spec", () => {
     ["a header without payload", bytes.slice(0, 100), "at least"],
     ["another magic", sealed(bytes.map((b, i) => (i === 0 ? b + 1 : b))), "sotto file"],
     ["a program", programBytes, "expected kind 2, got 1"],
-    ["a later version", sealed(bytes.map((b, i) => (i === 7 ? 2 : b))), "format version 1, got 2"],
+    ["a later version", sealed(bytes.map((b, i) => (i === 7 ? 3 : b))), "format version 2, got 3"],
     ["a missing byte", bytes.slice(0, -1), "truncated"],
     ["a byte too many", Uint8Array.of(...bytes, 0), "payload"],
     ["a flipped bit", bytes.map((b, i) => (i === 90 ? b ^ 4 : b)), "digest"],
@@ -224,6 +238,19 @@ describe("a client spec", () => {
     ["no elements", port({ shape: [1, 0] })],
     ["too many elements", port({ shape: [1, 4096, 8192] })],
     ["a fractional size", port({ shape: [1, 1.5] })],
+    ["too few one-hot sizes", port({ oneHot: { lowest: 0, sizes: [2] } })],
+    [
+      "one-hot sizes of nothing",
+      port({ oneHot: { lowest: 0, sizes: Array.from({ length: 14 }, () => 0) } }),
+    ],
+    [
+      "too many one-hot values",
+      port({ oneHot: { lowest: 0, sizes: Array.from({ length: 14 }, () => 2 ** 23) } }),
+    ],
+    [
+      "a lowest code between integers",
+      port({ oneHot: { lowest: 0.5, sizes: Array.from({ length: 14 }, () => 2) } }),
+    ],
     ["a name that is no text", port({ name: 7 })],
     ["codes of no bits", quantizer({ nBits: 0 })],
     ["codes of too many bits", quantizer({ nBits: 33 })],

@@ -15,7 +15,7 @@ import { planEncodings } from "../../../src/parameters/encoding-plan.ts";
 import { chooseParameters } from "../../../src/parameters/search.ts";
 import { runPasses } from "../../../src/passes/index.ts";
 import { learnWindow } from "../../../src/passes/learn-window.ts";
-import { tabulate } from "../../../src/passes/tabulate.ts";
+import { tabulate } from "../../../src/circuit/tabulate.ts";
 import { type Tensor, float64, int64 } from "../../../src/tensor/tensor.ts";
 import { circuitOf, divideTable } from "../../support/circuits.ts";
 import { randomNumbers } from "../../support/random-models.ts";
@@ -167,7 +167,6 @@ describe("a program", () => {
       name: "t",
       shape: [1, 3],
       quantizer: new UniformQuantizer({ nBits: 8, scale: 1, zeroPoint: 0, offset: 0 }),
-      step: null,
     };
     const { outputs } = clientPorts({ inputs: [port], outputs: [port] }, circuit, plan, {
       bounds: "calibrated",

@@ -70,8 +70,8 @@ describe("verify", () => {
   function altered(change: Partial<QuantizedModuleInit>): QuantizedModule {
     return new QuantizedModule({
       graph: legal.graph,
-      before: legal.inputs.map(({ step }) => step),
-      after: legal.outputs.map(({ step }) => step),
+      before: legal.before,
+      after: legal.after,
       nBits: legal.nBits,
       rounding: legal.rounding,
       operations: legal.operations,
