@@ -3,26 +3,21 @@
  * @module
  */
 import { packedBits } from "../parameters/cost.ts";
-import { WHOLE, outputBytes } from "../parameters/parameters.ts";
+import { WHOLE, outputBytes as wordBytes } from "../parameters/parameters.ts";
 import { FRAME_BYTES } from "./blob.ts";
 import { type ClientSpec, valuesOf } from "./client-spec.ts";
 
-/** Bytes of the encrypted inputs and outputs of one row. */
-export function messageBytes({ parameters, inputs, outputs }: ClientSpec): {
-  readonly inputBytes: number;
-  readonly outputBytes: number;
-} {
+/** Bytes of the encrypted inputs of one row: header, digest, counts, the seed of all masks, and the bodies. */
+export function inputBytes({ parameters, inputs }: ClientSpec): number {
   const bits = packedBits(64, parameters.glweNoiseStd);
-  const bodies = inputs.reduce(
-    (sum, port) => sum + Math.ceil((valuesOf(port) * (port.isEncrypted ? bits : 64)) / 8),
-    0,
+  const bodies = inputs.map((port) =>
+    Math.ceil((valuesOf(port) * (port.isEncrypted ? bits : 64)) / 8),
   );
-  const words = outputs.reduce(
-    (sum, port) => sum + outputBytes(parameters, port.form ?? WHOLE, valuesOf(port)),
-    0,
-  );
-  return {
-    inputBytes: FRAME_BYTES + 4 + 4 * inputs.length + 16 + bodies,
-    outputBytes: FRAME_BYTES + 4 + 12 * outputs.length + words,
-  };
+  return FRAME_BYTES + 4 + 4 * inputs.length + 16 + bodies.reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** Bytes of the encrypted outputs of one row: header, digest, counts and forms, and the words of the ciphertexts. */
+export function outputBytes({ parameters, outputs }: ClientSpec): number {
+  const bytes = outputs.map((port) => wordBytes(parameters, port.form ?? WHOLE, valuesOf(port)));
+  return FRAME_BYTES + 4 + 12 * outputs.length + bytes.reduce((sum, size) => sum + size, 0);
 }

@@ -162,8 +162,8 @@ impl Program {
     /// Inputs are expanded ciphertext by ciphertext, of which each holds many values.
     fn check_input(&self, count: usize) -> Result<()> {
         let glwe_bytes = 8 * 2 * self.parameters.big_dimension() as u64;
-        let ciphertexts = count.div_ceil(self.parameters.polynomial_size) as u64;
-        match ciphertexts.saturating_mul(glwe_bytes) {
+        let glwes = count.div_ceil(self.parameters.polynomial_size) as u64;
+        match glwes.saturating_mul(glwe_bytes) {
             1..=MAX_TENSOR_BYTES => Ok(()),
             _ => fail("an input is empty or too large"),
         }

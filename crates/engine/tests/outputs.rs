@@ -14,7 +14,7 @@ fn rounding_variance(dimension: usize, bits: u32) -> f64 {
 
 /// Values of one key; each is a ciphertext of its own, since those that share a mask share errors.
 const VALUES: usize = 1500;
-const KEYS: u8 = 16;
+const KEYS: u8 = 12;
 
 /// Mean square of what values lose when they are encrypted, returned in this form and decrypted.
 fn mean_square(parties: &Parties, is_small: bool, bits: u32) -> f64 {
@@ -33,12 +33,12 @@ fn mean_square(parties: &Parties, is_small: bool, bits: u32) -> f64 {
     phases.iter().zip(&values).map(square).sum::<f64>() / VALUES as f64
 }
 
-/// 24,000 samples tell the variance to 1 %, and the weights of the 16 keys move it by 1 % more: 6.25 %
-/// are more than 4 standard deviations.
+/// 18,000 samples tell the variance to 1.1 %, and the weights of the 12 keys move it by 1.7 % at most:
+/// 6.25 % are more than 3 standard deviations, and seeds fix the keys.
 #[test]
 fn rounded_outputs_have_the_noise_of_the_formula() {
     for (is_small, parameters) in
-        [(false, levelled_parameters(2, 512)), (true, quiet_parameters(600, 1, 256))]
+        [(false, levelled_parameters(2, 512)), (true, quiet_parameters(300, 1, 256))]
     {
         let dimension =
             if is_small { parameters.lwe_dimension } else { parameters.big_dimension() };
