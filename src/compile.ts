@@ -29,6 +29,7 @@ import {
 } from "./options.ts";
 import { constraintsInSteps } from "./parameters/constraints.ts";
 import { verify as verifyChoice } from "./parameters/choice.ts";
+import { compressOutputs } from "./parameters/output-forms.ts";
 import { planEncodings } from "./parameters/encoding-plan.ts";
 import { chooseParameters } from "./parameters/search.ts";
 import { type QatNBitsOption, getQatNBits } from "./quantization/bits.ts";
@@ -87,7 +88,14 @@ function* fromModelInSteps(
   options: CompileOptions,
 ): Steps<Quantized> {
   yield { stage: "import", done: 0, total: 1 };
-  const graph = importGraph(model);
+  return yield* fromGraphInSteps(importGraph(model), calibration, options);
+}
+
+function* fromGraphInSteps(
+  graph: Graph,
+  calibration: TensorOrList,
+  options: CompileOptions,
+): Steps<Quantized> {
   const rows = tensorsOf(calibration, "calibration");
   const tuning = isAuto(options) ? yield* searchInSteps(graph, rows, options) : null;
   const fixed = tuning ? settle(options, requireChosen(tuning).options) : requireFixed(options);
@@ -173,6 +181,23 @@ export async function compileOnnxModel(
   return compiled;
 }
 
+/** Compiles a graph that has been read before. Throws what `compileOnnxModel` throws, and BAD_ARGUMENT for `onnxFile`. */
+export async function compileGraph(
+  graph: Graph,
+  calibration: TensorOrList,
+  options: CompileOptions = {},
+): Promise<CompiledModule> {
+  if (typeof options.onnxFile === "string") {
+    const message = "a graph has no ONNX file to copy; leave onnxFile out";
+    throw new SottoError("BAD_ARGUMENT", "onnxFile", message);
+  }
+  checkOptions(options);
+  const quantized = await finishAsync(fromGraphInSteps(graph, calibration, options), options);
+  const compiled = await compileModuleAsync(quantized.module, quantized.options);
+  await writeArtifacts(compiled, "", options, quantized.tuning);
+  return compiled;
+}
+
 /** Options for a quantization-aware model: only bits of inputs and outputs are left to choose. */
 export interface QatCompileOptions extends Omit<
   CompileOptions,
@@ -235,10 +260,11 @@ function* compileInSteps(module: QuantizedModule, options: CompileOptions): Step
   const plan = planEncodings(circuit, bounds, interiorNoise);
   const constraints = yield* constraintsInSteps(circuit, plan);
   const costModel = yield* costModelInSteps(options.costModel);
-  const choice = chooseParameters(constraints, searchTarget(options), {
+  const found = chooseParameters(constraints, searchTarget(options), {
     ...searchLimits(options),
     costModel,
   });
+  const choice = compressOutputs(constraints, found);
   verifyChoice(choice, constraints);
   const program = yield* lowerInSteps(circuit, plan, constraints, choice);
   verifyProgram(program);

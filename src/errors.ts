@@ -12,11 +12,17 @@ export type ErrorCode =
   | "BAD_SHAPE" // a tensor has the wrong shape
   | "BAD_VALUE" // NaN, infinity or a number out of range in data
   | "CANCELLED" // an AbortSignal fired
+  | "CONFLICT" // the server holds something else under this name, or it is in use
   | "EMPTY_CALIBRATION" // no calibration rows
   | "FILE_NOT_FOUND" // a path that cannot be read
+  | "LIMIT_EXCEEDED" // a quota or a rate of the server is used up; wait or delete something
   | "NATIVE_MISSING" // the engine is not built; clear and simulate still work
+  | "NOT_FOUND" // the server has no such model, key or job for this tenant
   | "NO_PARAMETERS" // no cryptographic parameters meet the circuit's needs
+  | "STORAGE_FULL" // the server's disk is full; nothing was accepted
   | "TABLE_TOO_WIDE" // a table lookup would need more bits than any parameters can serve
+  | "UNAUTHORIZED" // the server asks for a bearer token, or does not know this one
+  | "UNAVAILABLE" // the server cannot be reached, or is shutting down
   | "UNSUPPORTED_OPERATOR" // an ONNX or ATen operator, attribute or opset that is not supported
   | "WRONG_KEY" // a ciphertext or key that belongs to another key
   | "WRONG_MODEL" // a ciphertext that belongs to another model

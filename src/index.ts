@@ -5,6 +5,7 @@
 export {
   buildQuantizedModule,
   compileBrevitasQatModel,
+  compileGraph,
   compileModule,
   compileModuleAsync,
   compileOnnxModel,
@@ -29,6 +30,7 @@ export { importOnnx } from "./onnx/import.ts";
 export { evaluate } from "./onnx/evaluate.ts";
 export { supportedOperators } from "./onnx/ops/index.ts";
 export { decodeStrings, encodeStrings } from "./onnx/strings.ts";
+export * from "./models/index.ts";
 export type { CompileOptions } from "./options.ts";
 export * from "./quantization/index.ts";
 export type { Watch } from "./steps.ts";

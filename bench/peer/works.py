@@ -38,7 +38,11 @@ SOTTO_BITS = [3, 4, 5, 6]
 # Less noise, finer steps, for the last tenths of accuracy: [bits of steps, noise].
 FINER = [(7, 0.005), (8, 0.004)]
 # Settings that promise the right step of every table at the failure probability, for comparison.
-PROMISED = [(4, "fit", 4), (5, "fit", 4), (5, "approximate", 5), (6, "approximate", 6)]
+PROMISED = [
+    *((bits, "fit", steps) for bits, steps in [(4, 4), (5, 4), (5, 5), (5, 6), (6, 5), (6, 6)]),
+    (5, "approximate", 5),
+    (6, "approximate", 6),
+]
 
 
 def roundings(methods):

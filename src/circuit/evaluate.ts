@@ -6,6 +6,7 @@ import { type Steps, finish } from "../steps.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { applyOp } from "./apply.ts";
 import { type Circuit, type CircuitValue, type ValueId, valueId } from "./ir.ts";
+import { readTable } from "./tabulate.ts";
 
 /** Called around every value; `before` may replace the operation that is about to run. */
 export interface EvaluationHooks {
@@ -40,13 +41,22 @@ export function* evaluateInSteps(
     yield { stage, done: index, total };
     const operands = original.inputs.map((id) => held(results, id));
     const value = hooks.before?.(original, operands, index) ?? original;
-    const result = value.op.kind === "input" ? inputs[value.op.index] : applyOp(value.op, operands);
+    const result = resultOf(value, operands, inputs);
     hooks.after?.(value, result, index);
     if (lastReader.has(valueId(index))) results.set(valueId(index), result);
     for (const id of original.inputs) if (lastReader.get(id) === index) results.delete(id);
   }
   yield { stage, done: total, total };
   return circuit.outputs.map((id) => held(results, id));
+}
+
+function resultOf(
+  { op }: CircuitValue,
+  operands: readonly Tensor[],
+  inputs: readonly Tensor[],
+): Tensor {
+  if (op.kind === "input") return inputs[op.index];
+  return op.kind === "table" ? readTable(op, operands[0]) : applyOp(op, operands);
 }
 
 /** Index of the last value that reads each one that is read; beyond all values for outputs. */

@@ -5,6 +5,7 @@
 import type { Interval } from "./interval.ts";
 import { unreachable } from "../errors.ts";
 import type { PerChannel } from "../tensor/codes.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type {
   Circuit,
   CircuitOp,
@@ -44,18 +45,15 @@ function printOp(op: CircuitOp): string {
       return `input ${op.index} ${printInterval(op.interval)}`;
     case "matmul":
       return `matmul [${op.weights.shape.join("x")}]`;
-    case "conv": {
-      const { strides, pads, group } = op.geometry;
-      const pad = op.padValue === 0 ? "" : ` with ${op.padValue}`;
-      return `conv [${op.weights.shape.join("x")}] strides ${strides.join(",")} pads ${pads.join(",")}${pad} group ${group}`;
-    }
+    case "conv":
+      return printConv(op);
     case "add":
     case "sub":
       return op.kind;
-    case "shift":
-      return `shift by ${typeof op.by === "number" ? op.by : `[${op.by.shape.join("x")}]`}`;
     case "reshape":
-      return "reshape";
+      return op.kind;
+    case "shift":
+      return `shift by ${printShift(op.by)}`;
     case "gather":
       return op.indices.includes(-1) ? `gather with ${op.fill}` : "gather";
     case "oneHot":
@@ -78,6 +76,16 @@ function printOp(op: CircuitOp): string {
     default:
       return unreachable(op);
   }
+}
+
+function printShift(by: number | Tensor): string {
+  return typeof by === "number" ? `${by}` : `[${by.shape.join("x")}]`;
+}
+
+function printConv({ weights, geometry, padValue }: CircuitOp & { kind: "conv" }): string {
+  const { strides, pads, group } = geometry;
+  const pad = padValue === 0 ? "" : ` with ${padValue}`;
+  return `conv [${weights.shape.join("x")}] strides ${strides.join(",")} pads ${pads.join(",")}${pad} group ${group}`;
 }
 
 function printOneHot({ sizes, lowest = 0 }: OneHotOp): string {

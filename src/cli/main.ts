@@ -10,9 +10,11 @@ import { inspect } from "./inspect.ts";
 import { predict } from "./predict.ts";
 import { runToExit } from "./process.ts";
 import { runCommandLine } from "./program.ts";
+import { serve, token } from "./serve.ts";
 import { decrypt, encrypt, keygen, run } from "./steps.ts";
 
-const verbs = { inspect, predict, compile, keygen, encrypt, run, decrypt, bench, calibrate };
+const steps = { keygen, encrypt, run, decrypt };
+const verbs = { inspect, predict, compile, ...steps, serve, token, bench, calibrate };
 
 process.exitCode = await runToExit((signal) =>
   runCommandLine(process.argv.slice(2), verbs, signal),

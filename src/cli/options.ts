@@ -5,6 +5,7 @@
  */
 import type { CostModelOption } from "../calibration/machine.ts";
 import { SottoError } from "../errors.ts";
+import type { ServeVerbOptions, TokenOptions } from "./serve-options.ts";
 import type { AutoRounding } from "../options.ts";
 import { COST_MODELS } from "../parameters/cost-models.ts";
 import { completeChoices, type QuantizationChoices } from "../quantization/choices.ts";
@@ -106,8 +107,8 @@ export interface RunOptions extends CommonOptions {
   readonly server: string;
   /** Path of encrypted inputs. */
   readonly inputs: string;
-  /** Path of evaluation.sotto, or the folder that holds it. */
-  readonly keys: string;
+  /** Path of evaluation.sotto, or the folder that holds it; a program without lookups needs none. */
+  readonly keys?: string;
   readonly output: string;
   readonly threads?: number;
 }
@@ -145,6 +146,8 @@ export interface Verbs {
   readonly decrypt: (options: DecryptOptions) => Promise<void>;
   readonly bench: (options: BenchOptions) => Promise<void>;
   readonly calibrate: (options: CalibrateOptions) => Promise<void>;
+  readonly serve: (options: ServeVerbOptions) => Promise<void>;
+  readonly token: (options: TokenOptions) => Promise<void>;
 }
 
 function bad(option: string, expected: string, got: string): SottoError {

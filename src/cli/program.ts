@@ -23,6 +23,7 @@ import {
   type TuningSettings,
   type Verbs,
 } from "./options.ts";
+import { type AddVerb, addServeVerbs } from "./serve-options.ts";
 
 /** Model options as commander collects them. */
 interface CollectedModel {
@@ -89,10 +90,9 @@ export function buildProgram(verbs: Verbs, signal: AbortSignal): Command {
       );
   addModelVerbs(verb, verbs, signal);
   addStepVerbs(verb, verbs, signal);
+  addServeVerbs(verb, verbs, { signal, version: packageVersion() });
   return program;
 }
-
-type AddVerb = (usage: string, description: string, examples: readonly string[]) => Command;
 
 function addModelVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
   verb("inspect <model>", "list operators, which are supported, and shapes", [
@@ -182,12 +182,15 @@ function addStepVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
   verb("run <server.sotto> <inputs.sotto>", "compute on encrypted inputs; needs no secret", [
     "run digits/server.sotto inputs.sotto --keys keys/evaluation.sotto -o outputs.sotto",
   ])
-    .requiredOption("--keys <path>", "evaluation.sotto, or the folder that holds it")
+    .option("--keys <path>", "evaluation.sotto, or its folder; not needed without lookups")
     .requiredOption(...output)
     .addOption(threadsOption())
     .action(
-      (server: string, inputs: string, given: { keys: string; output: string; threads?: number }) =>
-        verbs.run({ server, inputs, ...given, signal }),
+      (
+        server: string,
+        inputs: string,
+        given: { keys?: string; output: string; threads?: number },
+      ) => verbs.run({ server, inputs, ...given, signal }),
     );
 
   verb("decrypt <client.sotto> <outputs.sotto>", "decrypt the result of run", [
@@ -235,7 +238,7 @@ function addModelOptions(command: Command): Command {
     )
     .option(
       "--quantization <choices>",
-      "JSON with perChannelWeights, calibration, inputSignedness, equalization, biasCorrection",
+      "JSON with perChannelWeights, calibration, inputSignedness, equalization, biasCorrection, perFeatureInputs",
       parseQuantization,
     )
     .option(

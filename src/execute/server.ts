@@ -9,7 +9,7 @@ import { peekPayload } from "../format/blob.ts";
 import { type RunOptions, withControl } from "../native/control.ts";
 import { PARAMETERS_BYTES } from "../parameters/encoding.ts";
 
-/** Runs one program for one key at a time. */
+/** Runs one program. */
 export class Server {
   readonly #engine: NativeBinding;
   readonly #program: NativeProgram;
@@ -33,9 +33,19 @@ export class Server {
     return this.#program.lookups;
   }
 
+  /** False for a program without lookups: it runs without evaluation keys. */
+  get needsKeys(): boolean {
+    return this.#program.needsKeys;
+  }
+
   /** Expands evaluation keys for execution. Throws BAD_BYTES or WRONG_PARAMETERS. */
   async loadKeys(bytes: Uint8Array, options: RunOptions = {}): Promise<void> {
-    this.#key = await withControl(this.#engine, options, (control) =>
+    this.#key = await this.expandKeys(bytes, options);
+  }
+
+  /** The same, for a caller who holds the keys of several clients and says with each run whose to use. */
+  expandKeys(bytes: Uint8Array, options: RunOptions = {}): Promise<NativeServerKey> {
+    return withControl(this.#engine, options, (control) =>
       this.#engine.loadServerKey(bytes, this.#parameters, control),
     );
   }
@@ -50,9 +60,18 @@ export class Server {
   }
 
   /** Runs the program on encrypted inputs. Throws BAD_BYTES, WRONG_KEY, WRONG_MODEL or CANCELLED. */
-  run(inputs: Uint8Array, options: RunOptions = {}): Promise<Uint8Array> {
+  async run(inputs: Uint8Array, options: RunOptions = {}): Promise<Uint8Array> {
+    return this.runWith(this.#requireKey(), inputs, options);
+  }
+
+  /** The same, with keys from `expandKeys`. */
+  runWith(
+    key: NativeServerKey | null,
+    inputs: Uint8Array,
+    options: RunOptions = {},
+  ): Promise<Uint8Array> {
     return withControl(this.#engine, options, (control) =>
-      this.#engine.run(this.#program, this.#requireKey(), inputs, control),
+      this.#engine.run(this.#program, key, inputs, control),
     );
   }
 
@@ -62,8 +81,8 @@ export class Server {
     return this.#engine.runSync(this.#program, this.#requireKey(), inputs, control);
   }
 
-  #requireKey(): NativeServerKey {
-    if (this.#key) return this.#key;
+  #requireKey(): NativeServerKey | null {
+    if (this.#key || !this.needsKeys) return this.#key;
     throw new SottoError(
       "BAD_ARGUMENT",
       "server",

@@ -4,11 +4,10 @@
  */
 import { bitWidth } from "../circuit/interval.ts";
 import type { Circuit } from "../circuit/ir.ts";
-import { FRAME_BYTES } from "../format/blob.ts";
-import { type ClientSpec, valuesOf } from "../format/client-spec.ts";
+import type { ClientSpec } from "../format/client-spec.ts";
+import { inputBytes, outputBytes } from "../format/sizes.ts";
 import type { Program } from "../lower/program.ts";
 import { predictedTotal } from "./prediction.ts";
-import { packedBits } from "../parameters/cost.ts";
 import type { InteriorChoice, ParameterChoice } from "../parameters/choice.ts";
 import type { CryptoParameters } from "../parameters/parameters.ts";
 import { sizeOf } from "../tensor/tensor.ts";
@@ -67,10 +66,6 @@ export function statisticsOf({
   readonly spec: ClientSpec;
   readonly choice: ParameterChoice;
 }): Statistics {
-  const ciphertextBytes =
-    (program.parameters.glweDimension * program.parameters.polynomialSize + 1) * 8;
-  const count = (ports: ClientSpec["inputs"]): number =>
-    ports.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return {
     ...circuitStatistics(circuit),
     pError: 2 ** choice.log2Bound,
@@ -81,18 +76,9 @@ export function statisticsOf({
     securityBits: choice.securityBits,
     evaluationKeyBytes: choice.evaluationKeyBytes,
     inputBytes: inputBytes(spec),
-    outputBytes: FRAME_BYTES + 4 + 4 * spec.outputs.length + ciphertextBytes * count(spec.outputs),
+    outputBytes: outputBytes(program, spec),
     predictedMs: predictedTotal(program, choice.costModel, PREDICTED_THREADS) / 1e6,
     predictedThreads: PREDICTED_THREADS,
     parameters: program.parameters,
   };
-}
-
-/** Header, digest, counts, the seed of all masks, and the bodies (docs/format.md). */
-function inputBytes({ inputs, parameters }: ClientSpec): number {
-  const bits = packedBits(64, parameters.glweNoiseStd);
-  const bodies = inputs.map((port) =>
-    Math.ceil((valuesOf(port) * (port.isEncrypted ? bits : 64)) / 8),
-  );
-  return FRAME_BYTES + 4 + 4 * inputs.length + 16 + bodies.reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -15,6 +15,7 @@ export const BlobKind = {
   inputs: 5,
   outputs: 6,
   quantizedModule: 7,
+  protectedKey: 8,
 } as const;
 export type BlobKindName = keyof typeof BlobKind;
 
@@ -29,6 +30,7 @@ const VERSIONS: Readonly<Record<BlobKindName, number>> = {
   inputs: 2,
   outputs: 2,
   quantizedModule: 1,
+  protectedKey: 1,
 };
 
 const HEADER = 80;
@@ -74,16 +76,18 @@ export function encodeBlob(
   return bytes;
 }
 
-/** Checks a frame and returns its header and payload. Throws BAD_BYTES. */
-export function decodeBlob(
+/**
+ * Checks the header of a blob of `totalBytes`, of which `bytes` may be the first ones only: what can be known before the
+ * rest has arrived. Throws BAD_BYTES.
+ */
+export function decodeHeader(
   bytes: Uint8Array,
   kind: BlobKindName,
-  maxBytes: number,
-): { readonly header: BlobHeader; readonly payload: Uint8Array } {
+  totalBytes: number = bytes.length,
+): BlobHeader {
   const bad = (message: string): SottoError => new SottoError("BAD_BYTES", kind, message);
-  if (bytes.length > maxBytes) throw bad(`expected at most ${maxBytes} bytes, got ${bytes.length}`);
-  if (bytes.length < HEADER + DIGEST)
-    throw bad(`expected at least ${HEADER + DIGEST} bytes, got ${bytes.length}`);
+  if (totalBytes < HEADER + DIGEST || bytes.length < HEADER)
+    throw bad(`expected at least ${HEADER + DIGEST} bytes, got ${totalBytes}`);
   if (MAGIC.some((byte, i) => bytes[i] !== byte))
     throw bad("expected a sotto file, got something else");
   if (bytes[6] !== BlobKind[kind])
@@ -94,21 +98,32 @@ export function decodeBlob(
     );
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getBigUint64(72, true);
-  const available = bytes.length - HEADER - DIGEST;
+  const available = totalBytes - HEADER - DIGEST;
   if (length !== BigInt(available))
     throw bad(`expected ${length} bytes of payload, got ${available}; truncated?`);
-  const body = bytes.subarray(0, HEADER + available);
-  const digest = sha256(body);
-  if (digest.some((byte, i) => byte !== bytes[HEADER + available + i])) {
-    throw bad("the digest does not match; the file was altered or damaged");
-  }
-  const header = {
+  return {
     kind,
     parametersDigest: bytes.slice(8, 40),
     keyId: bytes.slice(40, 56),
     modelId: bytes.slice(56, 72),
   };
-  return { header, payload: bytes.slice(HEADER, HEADER + available) };
+}
+
+/** Checks a frame and returns its header and payload. Throws BAD_BYTES. */
+export function decodeBlob(
+  bytes: Uint8Array,
+  kind: BlobKindName,
+  maxBytes: number,
+): { readonly header: BlobHeader; readonly payload: Uint8Array } {
+  const bad = (message: string): SottoError => new SottoError("BAD_BYTES", kind, message);
+  if (bytes.length > maxBytes) throw bad(`expected at most ${maxBytes} bytes, got ${bytes.length}`);
+  const header = decodeHeader(bytes, kind);
+  const end = bytes.length - DIGEST;
+  const digest = sha256(bytes.subarray(0, end));
+  if (digest.some((byte, i) => byte !== bytes[end + i])) {
+    throw bad("the digest does not match; the file was altered or damaged");
+  }
+  return { header, payload: bytes.slice(HEADER, end) };
 }
 
 /** The first bytes of a payload, unchecked: for a reader that hands the whole blob on to be checked. */

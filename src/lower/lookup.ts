@@ -6,7 +6,7 @@ import type { CircuitOp, TableOp, ValueId } from "../circuit/ir.ts";
 import { bitAmplification, placementOf } from "../parameters/constraints.ts";
 import type { Placement } from "../parameters/encoding-plan.ts";
 import { decisionVariance } from "../parameters/noise.ts";
-import { constantIndices, constantShape, shiftsOf, tabulate } from "../passes/tabulate.ts";
+import { constantIndices, constantShape, shiftsOf, tabulate } from "../circuit/tabulate.ts";
 import { sizeOf } from "../tensor/tensor.ts";
 import { boxStarts, offsetOf } from "./boxes.ts";
 import { type Context, type Located, elementOf } from "./context.ts";

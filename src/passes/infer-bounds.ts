@@ -11,6 +11,7 @@ import {
   type Bounds,
   type Circuit,
   type CircuitValue,
+  type GatherOp,
   type TableEncoding,
   type TableOp,
   gridOf,
@@ -19,7 +20,7 @@ import { unreachable } from "../errors.ts";
 import { type Steps, finish } from "../steps.ts";
 import { type Tensor, int64 } from "../tensor/tensor.ts";
 import { learnWindow } from "./learn-window.ts";
-import { constantShape, shiftsOf, tabulate } from "./tabulate.ts";
+import { constantShape, shiftsOf, tabulate } from "../circuit/tabulate.ts";
 
 export interface BoundsContext {
   /** Codes of the calibration rows, one tensor per input. */
@@ -94,19 +95,12 @@ function guarantee({ op, name, shape }: CircuitValue, inputs: readonly Interval[
       return { lo: x.lo + inputs[1].lo, hi: x.hi + inputs[1].hi };
     case "sub":
       return { lo: x.lo - inputs[1].hi, hi: x.hi - inputs[1].lo };
-    case "shift": {
-      const by = typeof op.by === "number" ? { lo: op.by, hi: op.by } : measureInterval(op.by);
-      return { lo: x.lo + by.lo, hi: x.hi + by.hi };
-    }
+    case "shift":
+      return shiftedRange(op.by, x);
     case "reshape":
       return x;
-    case "gather": {
-      const fill = op.indices.includes(-1) ? [op.fill] : [];
-      return {
-        lo: Math.min(...inputs.map(({ lo }) => lo), ...fill),
-        hi: Math.max(...inputs.map(({ hi }) => hi), ...fill),
-      };
-    }
+    case "gather":
+      return gatheredRange(op, inputs);
     case "oneHot":
       return { lo: 0, hi: 1 };
     case "select":
@@ -129,6 +123,19 @@ function guarantee({ op, name, shape }: CircuitValue, inputs: readonly Interval[
     default:
       return unreachable(op);
   }
+}
+
+function shiftedRange(by: number | Tensor, x: Interval): Interval {
+  const { lo, hi } = typeof by === "number" ? { lo: by, hi: by } : measureInterval(by);
+  return { lo: x.lo + lo, hi: x.hi + hi };
+}
+
+function gatheredRange({ indices, fill }: GatherOp, inputs: readonly Interval[]): Interval {
+  const filled = indices.includes(-1) ? [fill] : [];
+  return {
+    lo: Math.min(...inputs.map(({ lo }) => lo), ...filled),
+    hi: Math.max(...inputs.map(({ hi }) => hi), ...filled),
+  };
 }
 
 /** Union over output channels of the interval of a sum of weight x input; `axis` is where the channels are. */

@@ -7,15 +7,15 @@
  */
 import type { FitEncoding, TableOp } from "../circuit/ir.ts";
 import { type Tensor, int64 } from "../tensor/tensor.ts";
-import { constantIndices, constantShape, tabulateAt } from "./tabulate.ts";
+import { constantIndices, constantShape, tabulateAt } from "../circuit/tabulate.ts";
 
 /** Points that a table's function is known at, over three times the widest channel. */
-const POINTS = 1536;
+const POINTS = 768;
 /** Quantiles that stand for the values of a channel, and values of one that are looked at. */
 const QUANTILES = 100;
-const MOST_VALUES = 1 << 14;
-/** Middles of five equal parts of a standard normal distribution. */
-const NORMAL = [-1.2816, -0.5244, 0, 0.5244, 1.2816];
+const MOST_VALUES = 1 << 12;
+/** Middles of five equal parts of a normal distribution, moved out so that their variance is 1. */
+const NORMAL = [-1.4633, -0.5988, 0, 0.5988, 1.4633];
 /** Candidates: widths as a share of the widest channel's, places from the low end of the play to the high end. */
 const WIDTHS = Array.from({ length: 14 }, (_, i) => 1.05 * 0.92 ** i);
 const PLACES = [-0.5, -0.25, 0, 0.25, 0.5];
@@ -94,22 +94,28 @@ function errorOf(
     spread,
   }: { readonly start: number; readonly width: number; readonly spread: number },
 ): number {
-  const last = results.length - 1;
-  const at = (x: number): number =>
-    results[Math.min(last, Math.max(0, Math.round((x - first) / step)))];
-  const ends = at(start) + at(start + width);
+  // Everything in steps of the points, half a step on, so that a point is the integer below.
+  const [shift, span, deviation] = [(start - first) / step + 0.5, width / step, spread / step];
+  const ends = at(results, shift) + at(results, shift + span);
   let sum = 0;
   for (const value of values) {
-    const wanted = at(value);
-    for (const deviations of NORMAL) {
-      const place = value + deviations * spread - start;
-      const turns = Math.floor(place / width);
-      const found = at(start + place - turns * width);
+    const place = (value - start) / step;
+    const wanted = at(results, shift + place);
+    for (const normal of NORMAL) {
+      const moved = place + normal * deviation;
+      const turns = Math.floor(moved / span);
+      const found = at(results, shift + moved - turns * span);
       const error = (turns % 2 === 0 ? found : ends - found) - wanted;
       sum += error * error;
     }
   }
   return sum / values.length / NORMAL.length;
+}
+
+/** The last point at or below a place, or the first or last of all. */
+function at(results: Float64Array, place: number): number {
+  const last = results.length - 1;
+  return results[place <= 0 ? 0 : place >= last ? last : Math.floor(place)];
 }
 
 function channelsOf(op: TableOp, operand: Tensor, shape: readonly number[]): Channel[] {

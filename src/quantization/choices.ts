@@ -31,6 +31,11 @@ export interface QuantizationChoices {
    * rounded. Default false.
    */
   readonly biasCorrection?: boolean;
+  /**
+   * A range of its own for every feature of a linear model of ai.onnx.ml: the client scales features, the weights make up for
+   * it. Costs nothing at run time. Default false, true for the model classes.
+   */
+  readonly perFeatureInputs?: boolean;
 }
 
 const CHOICES = {
@@ -39,6 +44,7 @@ const CHOICES = {
   inputSignedness: ["shared", "perInput"],
   equalization: [false, true],
   biasCorrection: [false, true],
+  perFeatureInputs: [false, true],
 } as const;
 
 /** Fills in defaults, the first of each. Throws BAD_ARGUMENT on an unknown key or value. */
@@ -59,6 +65,7 @@ export function completeChoices(choices: QuantizationChoices): Required<Quantiza
     inputSignedness: "shared",
     equalization: false,
     biasCorrection: false,
+    perFeatureInputs: false,
     ...choices,
   };
 }

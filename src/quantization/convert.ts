@@ -8,7 +8,7 @@ import { type Target, eagerTarget } from "../circuit/builder.ts";
 import { SottoError } from "../errors.ts";
 import { splitClientSteps } from "../onnx/client-steps.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
-import type { Graph, GraphNode } from "../onnx/graph.ts";
+import type { Graph, GraphNode, SplitGraph } from "../onnx/graph.ts";
 import { treeEnsembleOf } from "../onnx/ops/ml-trees.ts";
 import type { Steps } from "../steps.ts";
 import { clamp, combine, mapElements } from "../tensor/elementwise.ts";
@@ -18,6 +18,7 @@ import type { NBits, Rounding } from "./bits.ts";
 import { prepareRows } from "./check.ts";
 import { type ConstantUse, constantUses, foldConstant } from "./constants.ts";
 import { intoDomain } from "./domain.ts";
+import type { Scaled } from "./feature-scales.ts";
 import { quantizeInputs } from "./input-quantizers.ts";
 import { QuantizedModule } from "./module.ts";
 import {
@@ -47,6 +48,8 @@ export interface ConversionMethod {
   readonly rounding: Rounding | null;
   /** The terms of sums pass through a table first. */
   readonly copiesSums: boolean;
+  /** Moves work to the client before anything is quantized. */
+  move?(split: SplitGraph, calibration: readonly Tensor[]): Scaled;
   /** Changes the float model before it is quantized. */
   prepare?(graph: Graph, calibration: readonly Tensor[]): Graph;
   /** Codes of a float constant. */
@@ -73,9 +76,14 @@ export function* convert(
   method: ConversionMethod,
   rows: readonly Tensor[],
 ): Steps<Conversion> {
-  const { graph: inner, before, after } = splitClientSteps(whole);
-  requireRules(inner);
-  const calibration = prepareRows(before, rows, "calibration", readByTrees(inner));
+  const found = splitClientSteps(whole);
+  requireRules(found.graph);
+  const prepared = prepareRows(found.before, rows, "calibration", readByTrees(found.graph));
+  const { split, calibration } = method.move?.(found, prepared) ?? {
+    split: found,
+    calibration: prepared,
+  };
+  const { graph: inner, before, after } = split;
   const graph = method.prepare?.(inner, calibration) ?? inner;
   const walk = new Walk(graph, method, calibration);
   const calibrated: QuantizedOperation[] = [];

@@ -22,6 +22,7 @@ import { type QuantizationChoices, completeChoices } from "./choices.ts";
 import { type ConstantUse, constantUses, nodesWithWeights } from "./constants.ts";
 import { type ConversionMethod, convert } from "./convert.ts";
 import { equalize } from "./equalization.ts";
+import { scaleFeatures } from "./feature-scales.ts";
 import type { QuantizedModule } from "./module.ts";
 import type { QuantizedValue } from "./operation.ts";
 import { quantizePerChannel } from "./per-channel.ts";
@@ -71,6 +72,7 @@ export class PostTrainingAffineQuantization {
       {
         ...postTrainingMethod(this.nBits, this.rounding, this.#choices),
         copiesSums: this.#copiesSums,
+        ...(this.#choices.perFeatureInputs ? { move: scaleFeatures } : {}),
         prepare: this.#prepare,
         quantizeConstant: this.#quantizeConstant,
         nBitsOf: this.#bitsOf,

@@ -14,14 +14,36 @@ function gatherStrided<D extends DType>(
   steps: readonly number[],
 ): Tensor<D> {
   const data = allocate(input.dtype, sizeOf(shape));
+  if (data.length === 0) return { dtype: input.dtype, shape, data };
   const source = input.data;
-  const inner = shape.at(-1) ?? 1;
-  const innerStep = steps.at(-1) ?? 0;
+  const runs = mergeAxes(shape, steps);
+  const inner = runs.shape[runs.shape.length - 1];
+  const innerStep = runs.steps[runs.steps.length - 1];
   let at = 0;
-  for (const start of data.length === 0 ? [] : rowStarts(shape, steps)) {
-    for (let i = 0; i < inner; i++) data[at++] = source[start + i * innerStep];
+  for (const start of rowStarts(runs.shape, runs.steps)) {
+    if (innerStep === 0) data.fill(source[start], at, (at += inner));
+    else for (let i = 0; i < inner; i++) data[at++] = source[start + i * innerStep];
   }
   return { dtype: input.dtype, shape, data };
+}
+
+/** The same walk with as few axes as possible, at least one: neighbours that step evenly are one axis. */
+function mergeAxes(
+  shape: Shape,
+  steps: readonly number[],
+): { readonly shape: readonly number[]; readonly steps: readonly number[] } {
+  const merged: { size: number; step: number }[] = [{ size: 1, step: 0 }];
+  shape.forEach((size, axis) => {
+    const last = merged[merged.length - 1];
+    const step = steps[axis];
+    if (size === 1) return;
+    if (last.size === 1 || last.step === size * step) {
+      merged[merged.length - 1] = { size: last.size * size, step };
+    } else {
+      merged.push({ size, step });
+    }
+  });
+  return { shape: merged.map(({ size }) => size), steps: merged.map(({ step }) => step) };
 }
 
 /** Source offset of each row (run along the last axis) of the result. */

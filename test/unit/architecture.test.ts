@@ -32,8 +32,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "native",
     "tensor",
   ],
+  models: ["compile.ts", "artifacts.ts", "import.ts", "options.ts", "execute", "onnx", "tensor"],
   tune: ["execute", "parameters", "quantization", "onnx", "tensor"],
   calibration: ["format", "lower", "native", "parameters"],
+  server: ["client", "execute", "format", "native", "parameters"],
   report: ["tune", "execute", "lower", "parameters"],
 };
 

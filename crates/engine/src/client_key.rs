@@ -96,6 +96,17 @@ impl ClientKey {
         control.install(|| evaluation_keys::generate(self, control))
     }
 
+    /// Number of independent pieces that the evaluation keys consist of.
+    pub fn evaluation_key_pieces(&self) -> usize {
+        evaluation_keys::piece_count(&self.parameters)
+    }
+
+    /// One piece, so that several workers can share the work. A payload of evaluation keys is the
+    /// parameters block and then all pieces in order.
+    pub fn evaluation_key_piece(&self, index: usize) -> Result<Vec<u8>> {
+        evaluation_keys::generate_piece(self, index)
+    }
+
     /// Encrypts torus plaintexts, one slice per input tensor.
     pub fn encrypt(&self, model_id: &Id, plaintexts: &[&[u64]]) -> Result<Vec<u8>> {
         self.encrypt_except(model_id, plaintexts, &[])

@@ -1,10 +1,12 @@
 //! Threads, progress and cancellation of one call.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+#[cfg(not(target_family = "wasm"))]
+use std::{collections::HashMap, sync::Arc};
 
+#[cfg(not(target_family = "wasm"))]
 use rayon::ThreadPool;
 
 use crate::error::{Error, Result};
@@ -88,10 +90,15 @@ impl Control {
     /// Runs `work` on a pool of the call's size. Pools are kept: starting threads is slow and a
     /// server makes the same call again.
     pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        pool(self.threads)?.install(work)
+        #[cfg(not(target_family = "wasm"))]
+        return pool(self.threads)?.install(work);
+        // No threads there; rayon's own pool then works on the caller's.
+        #[cfg(target_family = "wasm")]
+        work()
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
     static POOLS: Mutex<Option<HashMap<usize, Arc<ThreadPool>>>> = Mutex::new(None);
     let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);

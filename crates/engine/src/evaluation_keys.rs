@@ -13,9 +13,10 @@ use crate::client_key::ClientKey;
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::format::{Id, Kind, open, seal};
+use crate::keystream::Keystream;
 use crate::packed::Packing;
 use crate::parameters::Parameters;
-use crate::random::{Seed128, fresh_seed, mask_seed};
+use crate::random::{Seed128, fresh_seed, mask_seed, seeder};
 use crate::ring::KeyMultiplier;
 
 /// Coefficients of the big key in a piece of the keyswitch key.
@@ -62,36 +63,88 @@ fn pieces(total: usize, size: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..total).step_by(size).map(move |first| (first, size.min(total - first)))
 }
 
+/// A piece that is still to be made: its first element and their number.
+#[derive(Clone, Copy)]
+enum Plan {
+    Keyswitch { first: usize, count: usize },
+    Bootstrap { first: usize, count: usize },
+}
+
+/// All pieces, in the order of the payload; none for a circuit without lookups.
+fn plans(parameters: &Parameters) -> Vec<Plan> {
+    if parameters.lwe_dimension == 0 {
+        return Vec::new();
+    }
+    let keyswitch = pieces(parameters.big_dimension(), KEYSWITCH_PIECE)
+        .map(|(first, count)| Plan::Keyswitch { first, count });
+    let bootstrap = pieces(parameters.lwe_dimension, BOOTSTRAP_PIECE)
+        .map(|(first, count)| Plan::Bootstrap { first, count });
+    keyswitch.chain(bootstrap).collect()
+}
+
+/// Number of pieces of the evaluation keys.
+pub(crate) fn piece_count(parameters: &Parameters) -> usize {
+    plans(parameters).len()
+}
+
+/// What all pieces share: the small key in 32-bit words, and the transform.
+struct Maker<'a> {
+    key: &'a ClientKey,
+    small: Zeroizing<Vec<u32>>,
+    multiplier: KeyMultiplier<'a>,
+}
+
+impl<'a> Maker<'a> {
+    fn new(key: &'a ClientKey) -> Self {
+        Self {
+            key,
+            small: Zeroizing::new(key.small.iter().map(|&bit| bit as u32).collect()),
+            multiplier: KeyMultiplier::new(&key.big, key.parameters.polynomial_size),
+        }
+    }
+
+    fn make(&self, plan: Plan, control: &Control) -> Result<Vec<u8>> {
+        control.check(Kind::EvaluationKeys.place())?;
+        Ok(match plan {
+            Plan::Keyswitch { first, count } => {
+                keyswitch_piece(self.key, &self.small, first, count)
+            }
+            Plan::Bootstrap { first, count } => {
+                let piece = bootstrap_piece(self.key, &self.multiplier, first, count);
+                control.advance(count);
+                piece
+            }
+        })
+    }
+}
+
 /// Generates the evaluation keys of a secret key as a blob.
 ///
 /// Masks and noise are always fresh, even if the secret key came from a test's seed: reusing either
 /// for a second set of keys would leak the secret.
 pub(crate) fn generate(key: &ClientKey, control: &Control) -> Result<Vec<u8>> {
-    let place = Kind::EvaluationKeys.place();
     let parameters = &key.parameters;
     control.start(parameters.lwe_dimension);
-    control.check(place)?;
+    control.check(Kind::EvaluationKeys.place())?;
     let mut payload = parameters.to_block().to_vec();
-    if parameters.lwe_dimension > 0 {
-        let small: Vec<u32> = key.small.iter().map(|&bit| bit as u32).collect();
-        let small = Zeroizing::new(small);
-        let keyswitch: Vec<_> = pieces(parameters.big_dimension(), KEYSWITCH_PIECE).collect();
-        let keyswitch = keyswitch.into_par_iter().map(|(first, count)| {
-            control.check(place)?;
-            Ok(keyswitch_piece(key, &small, first, count))
-        });
-        let multiplier = KeyMultiplier::new(&key.big, parameters.polynomial_size);
-        let bootstrap: Vec<_> = pieces(parameters.lwe_dimension, BOOTSTRAP_PIECE).collect();
-        let bootstrap = bootstrap.into_par_iter().map(|(first, count)| {
-            control.check(place)?;
-            let piece = bootstrap_piece(key, &multiplier, first, count);
-            control.advance(count);
-            Ok(piece)
-        });
-        let pieces: Result<Vec<Vec<u8>>> = keyswitch.chain(bootstrap).collect();
+    let plans = plans(parameters);
+    if !plans.is_empty() {
+        let maker = Maker::new(key);
+        let pieces: Result<Vec<_>> =
+            plans.into_par_iter().map(|plan| maker.make(plan, control)).collect();
         pieces?.iter().for_each(|piece| payload.extend_from_slice(piece));
     }
     Ok(seal(Kind::EvaluationKeys, &key.identity(Id::default()), &payload))
+}
+
+/// One piece alone, for callers that share the work out themselves.
+pub(crate) fn generate_piece(key: &ClientKey, index: usize) -> Result<Vec<u8>> {
+    let plans = plans(&key.parameters);
+    let Some(&plan) = plans.get(index) else {
+        let text = format!("expected a piece below {}, got {index}", plans.len());
+        return Err(Error::argument("evaluation key piece", text));
+    };
+    Maker::new(key).make(plan, &Control::new(1))
 }
 
 /// Seed and bodies of the keyswitch key for some coefficients of the big key.
@@ -107,12 +160,12 @@ fn keyswitch_piece(key: &ClientKey, small: &[u32], first: usize, count: usize) -
         mask_seed(&seed),
         CiphertextModulus::new_native(),
     );
-    generate_seeded_lwe_keyswitch_key(
+    generate_seeded_lwe_keyswitch_key_with_pre_seeded_generator(
         &LweSecretKey::from_container(&key.big[first..first + count]),
         &LweSecretKey::from_container(small),
         &mut seeded,
         parameters.keyswitch_noise(),
-        new_seeder().as_mut(),
+        &mut EncryptionRandomGenerator::<Keystream>::new(mask_seed(&seed), seeder().as_mut()),
     );
     let mut piece = seed.to_vec();
     let bodies = seeded.as_ref().iter().map(|&body| u64::from(body));
@@ -138,7 +191,7 @@ fn bootstrap_piece(
     let mut standard = expand_bootstrap_piece(parameters, &seed, bodiless, count);
     let noise_seed = Zeroizing::new(fresh_seed());
     let noise_seed = Seed(u128::from_le_bytes(*noise_seed));
-    let mut noise = RandomGenerator::<DefaultRandomGenerator>::new(noise_seed);
+    let mut noise = RandomGenerator::<Keystream>::new(noise_seed);
     let base_log = parameters.bootstrap.base_log;
     for (mut ggsw, &bit) in standard.iter_mut().zip(&key.small[first..first + count]) {
         let levels = (1..=parameters.bootstrap.level).rev();
@@ -204,7 +257,7 @@ pub(crate) fn expand_bootstrap_piece(
         LweDimension(count),
         modulus,
     );
-    decompress_seeded_lwe_bootstrap_key::<_, _, _, DefaultRandomGenerator>(&mut standard, &seeded);
+    decompress_seeded_lwe_bootstrap_key::<_, _, _, Keystream>(&mut standard, &seeded);
     standard
 }
 

@@ -53,7 +53,7 @@ impl Kind {
     }
 
     /// Largest blob that is read at all.
-    fn limit(self) -> usize {
+    fn limit(self) -> u64 {
         match self {
             Self::SecretKey => 1 << 20,
             Self::Program | Self::Inputs => 1 << 31,
@@ -122,7 +122,7 @@ pub(crate) fn seal(kind: Kind, identity: &Identity, payload: &[u8]) -> Vec<u8> {
 /// Opens an envelope: checks everything that needs no knowledge of keys or parameters.
 pub(crate) fn open(kind: Kind, blob: &[u8]) -> Result<(Identity, &[u8])> {
     let place = kind.place();
-    if blob.len() > kind.limit() {
+    if blob.len() as u64 > kind.limit() {
         return Err(Error::bytes(place, format!("larger than the limit of {}", kind.limit())));
     }
     if blob.len() < HEADER_BYTES + DIGEST_BYTES {

@@ -23,7 +23,7 @@ const MAX_KEYSWITCH_BITS: usize = 32;
 /// Noise in 32-bit words: a standard deviation of at least 4.
 const MIN_KEYSWITCH_STD: f64 = 1.0 / (1 << 30) as f64;
 /// Largest expanded keys.
-const MAX_KEY_BYTES: usize = 1 << 36;
+const MAX_KEY_BYTES: u64 = 1 << 36;
 
 /// Gadget decomposition: `level` digits of `base_log` bits each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,11 +201,15 @@ impl Parameters {
         (self.glwe_dimension + 1) * self.polynomial_size
     }
 
-    /// Bytes of the expanded keys; saturates.
-    fn key_bytes(&self) -> usize {
-        let keyswitch = self.big_dimension() * self.keyswitch.level * (self.lwe_dimension + 1);
-        let rows = self.lwe_dimension * self.bootstrap.level * (self.glwe_dimension + 1);
-        let bootstrap = rows.saturating_mul(self.glwe_words());
+    /// Bytes of the expanded keys; saturates. Addresses may have 32 bits.
+    fn key_bytes(&self) -> u64 {
+        let product = |factors: &[usize]| {
+            factors.iter().fold(1u64, |product, &factor| product.saturating_mul(factor as u64))
+        };
+        let keyswitch =
+            product(&[self.big_dimension(), self.keyswitch.level, self.lwe_dimension + 1]);
+        let rows = [self.lwe_dimension, self.bootstrap.level, self.glwe_dimension + 1];
+        let bootstrap = product(&rows).saturating_mul(self.glwe_words() as u64);
         keyswitch.saturating_mul(4).saturating_add(bootstrap.saturating_mul(8))
     }
 

@@ -7,7 +7,7 @@ use crate::parameters::Parameters;
 /// Largest supported extension of a table, as a power of two.
 pub(crate) const MAX_EXTENSION_LOG: usize = 5;
 /// Largest tensor that a program may define.
-const MAX_TENSOR_BYTES: usize = 1 << 35;
+const MAX_TENSOR_BYTES: u64 = 1 << 35;
 
 /// Integer combination of ciphertexts; `src/lower/program.ts` defines each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,30 @@ pub enum Instruction {
     Lookup(Lookup),
 }
 
+/// A tensor that is returned, rounded to what its decryption needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output {
+    /// The tensor.
+    pub tensor: usize,
+    /// Whether its ciphertexts are switched to the small key first.
+    pub is_small: bool,
+    /// Highest bits of each word that are kept.
+    pub bits: u32,
+}
+
+impl Output {
+    /// All words as they are.
+    pub fn exact(tensor: usize) -> Self {
+        Self { tensor, is_small: false, bits: 64 }
+    }
+
+    /// Whether such ciphertexts exist.
+    pub(crate) fn is_valid(&self, parameters: &Parameters) -> bool {
+        let words = if self.is_small { 32 } else { 64 };
+        (1..=words).contains(&self.bits) && (!self.is_small || parameters.lwe_dimension > 0)
+    }
+}
+
 /// A validated program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program {
@@ -80,7 +104,7 @@ pub struct Program {
     pub(crate) model_id: Id,
     pub(crate) inputs: Vec<usize>,
     pub(crate) instructions: Vec<Instruction>,
-    pub(crate) outputs: Vec<usize>,
+    pub(crate) outputs: Vec<Output>,
 }
 
 impl Program {
@@ -103,6 +127,11 @@ impl Program {
         self.instructions.iter().map(items).sum()
     }
 
+    /// Whether a run needs evaluation keys: for lookups, or to switch outputs to the small key.
+    pub fn needs_keys(&self) -> bool {
+        self.lookups() > 0 || self.outputs.iter().any(|output| output.is_small)
+    }
+
     /// Checks everything that execution relies on.
     pub(crate) fn check(&self) -> Result<()> {
         if self.inputs.is_empty() || self.outputs.is_empty() {
@@ -121,25 +150,28 @@ impl Program {
             self.check_tensor(count)?;
             counts.extend(count);
         }
-        if self.outputs.iter().any(|&id| id >= counts.len()) {
+        if self.outputs.iter().any(|output| output.tensor >= counts.len()) {
             return fail("an output does not exist");
+        }
+        if !self.outputs.iter().all(|output| output.is_valid(&self.parameters)) {
+            return fail("an output has a form that does not exist");
         }
         Ok(())
     }
 
     /// Inputs are expanded ciphertext by ciphertext, of which each holds many values.
     fn check_input(&self, count: usize) -> Result<()> {
-        let glwe_bytes = 8 * 2 * self.parameters.big_dimension();
-        let bytes = count.div_ceil(self.parameters.polynomial_size).saturating_mul(glwe_bytes);
-        match bytes {
+        let glwe_bytes = 8 * 2 * self.parameters.big_dimension() as u64;
+        let glwes = count.div_ceil(self.parameters.polynomial_size) as u64;
+        match glwes.saturating_mul(glwe_bytes) {
             1..=MAX_TENSOR_BYTES => Ok(()),
             _ => fail("an input is empty or too large"),
         }
     }
 
     fn check_tensor(&self, count: Option<usize>) -> Result<()> {
-        let row_bytes = 8 * self.parameters.ciphertext_words();
-        let bytes = count.and_then(|count| count.checked_mul(row_bytes));
+        let row_bytes = 8 * self.parameters.ciphertext_words() as u64;
+        let bytes = count.and_then(|count| (count as u64).checked_mul(row_bytes));
         match bytes {
             Some(1..=MAX_TENSOR_BYTES) => Ok(()),
             _ => fail("a tensor is empty or too large"),

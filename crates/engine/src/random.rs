@@ -2,13 +2,43 @@
 
 use tfhe::core_crypto::commons::math::random::{CompressionSeed, Seed};
 use tfhe::core_crypto::prelude::*;
+#[cfg(target_family = "wasm")]
+use zeroize::Zeroizing;
 
 /// A seed of 16 bytes: it names public masks, or in tests a whole key.
 pub type Seed128 = [u8; 16];
 
 /// A fresh seed from the operating system or processor.
 pub(crate) fn fresh_seed() -> Seed128 {
-    new_seeder().seed().0.to_le_bytes()
+    seeder().seed().0.to_le_bytes()
+}
+
+/// The system's source of seeds.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn seeder() -> Box<dyn Seeder> {
+    new_seeder()
+}
+
+/// The host's source of seeds, which the root crate registers with `getrandom`.
+#[cfg(target_family = "wasm")]
+pub(crate) fn seeder() -> Box<dyn Seeder> {
+    Box::new(HostSeeder)
+}
+
+#[cfg(target_family = "wasm")]
+struct HostSeeder;
+
+#[cfg(target_family = "wasm")]
+impl Seeder for HostSeeder {
+    fn seed(&mut self) -> Seed {
+        let mut bytes = Zeroizing::new(Seed128::default());
+        getrandom::getrandom(bytes.as_mut_slice()).expect("internal: no random numbers");
+        Seed(u128::from_le_bytes(*bytes))
+    }
+
+    fn is_available() -> bool {
+        true
+    }
 }
 
 /// The generator of public masks that belongs to a seed.

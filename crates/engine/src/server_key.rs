@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::evaluation_keys::{self, Piece, SeededKeys, expand_bootstrap_piece};
 use crate::fft::Transform;
 use crate::format::{Id, Kind};
+use crate::keystream::Keystream;
 use crate::keyswitch::keyswitch_batch;
 use crate::parameters::Parameters;
 use crate::random::{Xorshift, mask_seed};
@@ -110,7 +111,7 @@ fn expand_keyswitch_key(
             mask_seed(&piece.seed),
             modulus,
         );
-        decompress_seeded_lwe_keyswitch_key::<_, _, _, DefaultRandomGenerator>(
+        decompress_seeded_lwe_keyswitch_key::<_, _, _, Keystream>(
             &mut LweKeyswitchKey::from_container(part, base_log, level, lwe_size, modulus),
             &seeded,
         );

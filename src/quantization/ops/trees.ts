@@ -35,7 +35,7 @@ function lower<V>(
 ): QuantizedValue<V> {
   requireResult(op);
   const ensemble = ensembleOf(op);
-  const { name, opType, domain = "", attributes } = op.node;
+  const { name, opType, domain, attributes } = op.node;
   const input = requireVariable(op, operands[0], "the features");
   const leaves = leafCodes(ensemble, op.weightBits, name);
   const { scale, zeroPoint } = leaves;

@@ -31,6 +31,8 @@ async function called(line: string, ...more: string[]): Promise<readonly [string
     decrypt: record("decrypt"),
     bench: record("bench"),
     calibrate: record("calibrate"),
+    serve: record("serve"),
+    token: record("token"),
   };
   await runCommandLine([...line.split(" "), ...more], verbs, signal);
   return call;
@@ -257,6 +259,8 @@ describe("command lines", () => {
       decrypt: idle,
       bench: idle,
       calibrate: idle,
+      serve: idle,
+      token: idle,
     };
     const program = buildProgram(verbs, signal);
     expect(program.commands.map((command) => command.name())).toEqual([
@@ -269,6 +273,8 @@ describe("command lines", () => {
       "encrypt",
       "run",
       "decrypt",
+      "serve",
+      "token",
     ]);
     for (const command of program.commands) {
       let help = "";

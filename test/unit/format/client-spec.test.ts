@@ -81,7 +81,12 @@ describe("a program", () => {
     const u64 = () => view.getBigUint64((at += 8) - 8, true);
     const list = <T>(count: number, read: () => T): T[] => Array.from({ length: count }, read);
     expect(list(u32(), u32)).toEqual([...program.inputs]);
-    expect(list(u32(), u32)).toEqual([...program.outputs]);
+    expect(list(u32(), () => [u32(), u32(), u32()])).toEqual(
+      program.outputs.map((tensor, i) => {
+        const { isSmall, bits } = program.outputForms[i];
+        return [tensor, isSmall ? 1 : 0, bits];
+      }),
+    );
     expect(u32()).toBe(program.instructions.length);
     for (const instruction of program.instructions) {
       const opcode = u8();
@@ -234,14 +239,17 @@ describe("a client spec", () => {
     ["too many elements", port({ shape: [1, 4096, 8192] })],
     ["a fractional size", port({ shape: [1, 1.5] })],
     ["too few one-hot sizes", port({ oneHot: { lowest: 0, sizes: [2] } })],
-    ["one-hot sizes of nothing", port({ oneHot: { lowest: 0, sizes: new Array(14).fill(0) } })],
+    [
+      "one-hot sizes of nothing",
+      port({ oneHot: { lowest: 0, sizes: Array.from({ length: 14 }, () => 0) } }),
+    ],
     [
       "too many one-hot values",
-      port({ oneHot: { lowest: 0, sizes: new Array(14).fill(2 ** 23) } }),
+      port({ oneHot: { lowest: 0, sizes: Array.from({ length: 14 }, () => 2 ** 23) } }),
     ],
     [
       "a lowest code between integers",
-      port({ oneHot: { lowest: 0.5, sizes: new Array(14).fill(2) } }),
+      port({ oneHot: { lowest: 0.5, sizes: Array.from({ length: 14 }, () => 2) } }),
     ],
     ["a name that is no text", port({ name: 7 })],
     ["codes of no bits", quantizer({ nBits: 0 })],

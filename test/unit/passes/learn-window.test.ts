@@ -15,7 +15,7 @@ import { planEncodings } from "../../../src/parameters/encoding-plan.ts";
 import { chooseParameters } from "../../../src/parameters/search.ts";
 import { runPasses } from "../../../src/passes/index.ts";
 import { learnWindow } from "../../../src/passes/learn-window.ts";
-import { tabulate } from "../../../src/passes/tabulate.ts";
+import { tabulate } from "../../../src/circuit/tabulate.ts";
 import { type Tensor, float64, int64 } from "../../../src/tensor/tensor.ts";
 import { circuitOf, divideTable } from "../../support/circuits.ts";
 import { randomNumbers } from "../../support/random-models.ts";

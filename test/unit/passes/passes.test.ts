@@ -12,7 +12,7 @@ import { composeTables } from "../../../src/passes/compose-tables.ts";
 import { expandExactRounding } from "../../../src/passes/expand-exact-rounding.ts";
 import { fuseTables } from "../../../src/passes/fuse-tables.ts";
 import { inferBounds } from "../../../src/passes/infer-bounds.ts";
-import { tabulate } from "../../../src/passes/tabulate.ts";
+import { tabulate } from "../../../src/circuit/tabulate.ts";
 import type { RoundingOption } from "../../../src/quantization/bits.ts";
 import type { QuantizedModule } from "../../../src/quantization/module.ts";
 import { float32, float64, int64, type Tensor } from "../../../src/tensor/tensor.ts";

@@ -3,9 +3,10 @@
  * channel.
  * @module
  */
-import { applyTable } from "../circuit/apply.ts";
-import { type TableEncoding, type TableOp, gridOf } from "../circuit/ir.ts";
-import { type Tensor, float64, int64, sizeOf } from "../tensor/tensor.ts";
+import { applyOp, applyTable } from "./apply.ts";
+import { measureInterval } from "./builder.ts";
+import { type TableEncoding, type TableOp, gridOf } from "./ir.ts";
+import { type Tensor, allocate, float64, int64, sizeOf } from "../tensor/tensor.ts";
 
 /** Axes along which a table's constants vary, as a shape with 1 elsewhere; the batch axis is always 1. */
 export function constantShape(op: TableOp): { readonly shape: readonly number[] } {
@@ -79,6 +80,32 @@ export function tabulate(op: TableOp, first: number, boxes: number, rank: number
     for (const c of shiftOf) shifted[at++] = points[b] + shifts.data[c];
   }
   return applyTable(op, float64([boxes, ...rest], shifted));
+}
+
+/**
+ * The table's results for a tensor of integers. Where many integers share few boxes, each box is computed once: the same
+ * numbers, in a fraction of the time.
+ */
+export function readTable(op: TableOp, x: Tensor): Tensor {
+  const { origin, step } = gridOf(op.encoding);
+  const shifts = shiftsOf(op.encoding);
+  const [integers, shift] = [measureInterval(x), measureInterval(shifts)];
+  const boxOf = (value: number): number => Math.floor((value - origin) / step);
+  const first = boxOf(integers.lo - shift.hi);
+  const boxes = boxOf(integers.hi - shift.lo) - first + 1;
+  const rank = x.shape.length;
+  const rest = constantsOf(op, rank);
+  const classes = sizeOf(rest);
+  if (2 * boxes * classes > x.data.length) return applyOp(op, [x]);
+  const table = tabulate(op, first, boxes, rank);
+  const row = [1, ...x.shape.slice(1)];
+  const classOf = constantIndices(row, [1, ...rest]);
+  const shiftOf = Float64Array.from(constantIndices(row, shifts.shape), (i) => shifts.data[i]);
+  const data = allocate(table.dtype, x.data.length);
+  for (let i = 0, at = 0; i < data.length; i++, at = at + 1 === classOf.length ? 0 : at + 1) {
+    data[i] = table.data[(boxOf(x.data[i] - shiftOf[at]) - first) * classes + classOf[at]];
+  }
+  return { dtype: table.dtype, shape: x.shape, data };
 }
 
 /** The table's function at points, for every combination of constants: shape [points, ...constant shape without batch]. */
