@@ -107,10 +107,14 @@ async function loadModel(name: string, path: string, engine: NativeBinding): Pro
   return { info, server, clientSpec, expandedKeyBytes: expandedBytes(spec.parameters) };
 }
 
+/** What a handle takes besides; it bounds the number of keys of models without lookups, which have none to speak of. */
+const HANDLE_BYTES = 64 << 10;
+
 /** Bootstrap key in the Fourier domain and keyswitch key, as the engine holds them. */
 function expandedBytes(parameters: CryptoParameters): number {
   const { lweDimension, bootstrap } = parameters;
   return (
+    HANDLE_BYTES +
     lweDimension * bootstrapBytesPerBit(parameters, bootstrap.level) +
     KEYSWITCH_WORD_BYTES * keyswitchWords(parameters)
   );
