@@ -45,7 +45,7 @@ let server = await startServer(models, { data, port });
 /** Every job that the server acknowledged: id -> what it must give. */
 const accepted = new Map();
 const problems = [];
-let isOver = false;
+const load = { isOver: false };
 let answered = 0;
 let repeated = 0;
 
@@ -68,14 +68,14 @@ async function once(server, { name, inputs, expected }, row) {
   answered++;
 }
 
-async function load(client) {
+async function keepAsking(client) {
   const server = remote(`http://127.0.0.1:${port}`, { retries: 12 });
   await server.uploadKeys(client.evaluationKeys, { pieceBytes: 1 << 20 });
-  for (let row = 0; !isOver; row = (row + 1) % ROWS) await once(server, client, row);
+  for (let row = 0; !load.isOver; row = (row + 1) % ROWS) await once(server, client, row);
 }
 
 const loads = clients.map((client) =>
-  load(client).catch((error) => problems.push(`a client failed: ${error.stack}`)),
+  keepAsking(client).catch((error) => problems.push(`a client failed: ${error.stack}`)),
 );
 const restarts = [];
 for (let kill = 0; kill < kills; kill++) {
@@ -85,7 +85,7 @@ for (let kill = 0; kill < kills; kill++) {
   server = await startServer(models, { data, port });
   restarts.push(performance.now() - start);
 }
-isOver = true;
+load.isOver = true;
 await Promise.all(loads);
 
 // Once more, all of them, from a server that has never run them.

@@ -41,7 +41,6 @@ export const SHARED: readonly object[] = [
     modelId: hex(16, "What inputs and outputs carry"),
     parametersDigest,
     inputBytes: count("Exact size of encrypted inputs"),
-    outputBytes: count("Size of encrypted outputs"),
     evaluationKeyBytes: count("Exact size of evaluation keys"),
     lookups: count("Lookups of a run, the units of progress"),
   }),
