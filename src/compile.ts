@@ -29,6 +29,7 @@ import {
 } from "./options.ts";
 import { constraintsInSteps } from "./parameters/constraints.ts";
 import { verify as verifyChoice } from "./parameters/choice.ts";
+import { compressOutputs } from "./parameters/output-forms.ts";
 import { planEncodings } from "./parameters/encoding-plan.ts";
 import { chooseParameters } from "./parameters/search.ts";
 import { type QatNBitsOption, getQatNBits } from "./quantization/bits.ts";
@@ -259,10 +260,11 @@ function* compileInSteps(module: QuantizedModule, options: CompileOptions): Step
   const plan = planEncodings(circuit, bounds, interiorNoise);
   const constraints = yield* constraintsInSteps(circuit, plan);
   const costModel = yield* costModelInSteps(options.costModel);
-  const choice = chooseParameters(constraints, searchTarget(options), {
+  const found = chooseParameters(constraints, searchTarget(options), {
     ...searchLimits(options),
     costModel,
   });
+  const choice = compressOutputs(constraints, found);
   verifyChoice(choice, constraints);
   const program = yield* lowerInSteps(circuit, plan, constraints, choice);
   verifyProgram(program);

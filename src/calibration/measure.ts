@@ -18,7 +18,7 @@ import {
 import { COST_MODELS } from "../parameters/cost-models.ts";
 import { encodeParameters } from "../parameters/encoding.ts";
 import { bigDimension, type GlweShape } from "../parameters/noise.ts";
-import type { CryptoParameters } from "../parameters/parameters.ts";
+import { type CryptoParameters, WHOLE } from "../parameters/parameters.ts";
 import { minimalNoiseStd } from "../parameters/security.ts";
 import type { Steps } from "../steps.ts";
 
@@ -243,6 +243,7 @@ function chainOf(
     instructions: Array.from({ length }, (_, i) => layer(i)),
     origins: [],
     outputs: [length],
+    outputForms: [WHOLE],
     outputNoiseStd: [0],
   };
 }

@@ -125,6 +125,20 @@ function applyOneHot({ sizes, lowest = 0 }: OneHotOp, codes: Tensor): Tensor<"in
   return int64([rows, width], out);
 }
 
+function applyList({ first, results }: ListOp, x: Tensor): Tensor<"int64"> {
+  const [count, ...constants] = results.shape;
+  const places = sizeOf(constants);
+  const elements = int64(
+    [1, ...constants],
+    Float64Array.from({ length: places }, (_, i) => i),
+  );
+  const { shape, data } = combine(x, elements, (value, element) => {
+    const index = Math.min(Math.max(value - first, 0), count - 1);
+    return results.data[index * places + element];
+  });
+  return { dtype: "int64", shape, data: Float64Array.from(data) };
+}
+
 function applySelect(op: SelectOp, x: Tensor): Tensor<"int64"> {
   const [rows, width] = x.shape;
   const blocks = blocksOf(op);
@@ -138,20 +152,6 @@ function applySelect(op: SelectOp, x: Tensor): Tensor<"int64"> {
     }
   }
   return int64([rows, blocks.length], out);
-}
-
-function applyList({ first, results }: ListOp, x: Tensor): Tensor<"int64"> {
-  const [count, ...constants] = results.shape;
-  const places = sizeOf(constants);
-  const elements = int64(
-    [1, ...constants],
-    Float64Array.from({ length: places }, (_, i) => i),
-  );
-  const { shape, data } = combine(x, elements, (value, element) => {
-    const index = Math.min(Math.max(value - first, 0), count - 1);
-    return results.data[index * places + element];
-  });
-  return { dtype: "int64", shape, data: Float64Array.from(data) };
 }
 
 /** Moves every number to what its box stands for. */

@@ -107,8 +107,8 @@ export interface RunOptions extends CommonOptions {
   readonly server: string;
   /** Path of encrypted inputs. */
   readonly inputs: string;
-  /** Path of evaluation.sotto, or the folder that holds it. */
-  readonly keys: string;
+  /** Path of evaluation.sotto, or the folder that holds it; a program without lookups needs none. */
+  readonly keys?: string;
   readonly output: string;
   readonly threads?: number;
 }

@@ -182,12 +182,15 @@ function addStepVerbs(verb: AddVerb, verbs: Verbs, signal: AbortSignal): void {
   verb("run <server.sotto> <inputs.sotto>", "compute on encrypted inputs; needs no secret", [
     "run digits/server.sotto inputs.sotto --keys keys/evaluation.sotto -o outputs.sotto",
   ])
-    .requiredOption("--keys <path>", "evaluation.sotto, or the folder that holds it")
+    .option("--keys <path>", "evaluation.sotto, or its folder; not needed without lookups")
     .requiredOption(...output)
     .addOption(threadsOption())
     .action(
-      (server: string, inputs: string, given: { keys: string; output: string; threads?: number }) =>
-        verbs.run({ server, inputs, ...given, signal }),
+      (
+        server: string,
+        inputs: string,
+        given: { keys?: string; output: string; threads?: number },
+      ) => verbs.run({ server, inputs, ...given, signal }),
     );
 
   verb("decrypt <client.sotto> <outputs.sotto>", "decrypt the result of run", [

@@ -19,13 +19,14 @@ const WEB_FOLDER = fileURLToPath(new URL("../../dist/web", import.meta.url));
 
 /** Serves until SIGTERM or Ctrl-C; SIGHUP reads the tokens again. Logs go to stdout, a line for people to stderr. */
 export async function serve(given: ServeVerbOptions): Promise<void> {
+  const stop = stopAsked(given.signal); // from now on: a stop while it starts counts too
   // Loaded here: the HTTP libraries would double the time in which any other verb starts.
   const { serve: startServer } = await import("../server/serve.ts");
   const server = await startServer(optionsOf(given), loadEngine());
   process.stderr.write(`serving ${server.models.join(", ")} at ${server.url}\n`);
   const onHangup = (): void => reload(server);
   process.on("SIGHUP", onHangup);
-  await stopAsked(given.signal);
+  await stop;
   process.off("SIGHUP", onHangup);
   await server.close();
 }

@@ -65,9 +65,7 @@ export async function encrypt(options: EncryptOptions): Promise<void> {
 export async function run(options: RunOptions): Promise<void> {
   const { signal, threads = 0 } = options;
   const server = new Server(await readBytes(options.server), loadEngine());
-  const folder = existsSync(options.keys) && statSync(options.keys).isDirectory();
-  const keys = folder ? join(options.keys, EVALUATION_FILE) : options.keys;
-  await server.loadKeys(await readBytes(keys), { signal, threads });
+  await loadEvaluationKeys(server, options);
   const inputs = await readBytes(options.inputs);
   const progress = createProgress();
   try {
@@ -76,6 +74,22 @@ export async function run(options: RunOptions): Promise<void> {
   } finally {
     progress.stop();
   }
+}
+
+/** A program without lookups runs without keys. */
+async function loadEvaluationKeys(
+  server: Server,
+  { keys, signal, threads = 0 }: RunOptions,
+): Promise<void> {
+  if (keys === undefined) {
+    if (!server.needsKeys) return;
+    const message =
+      "expected evaluation keys for a program with lookups; give their file or folder";
+    throw new SottoError("BAD_ARGUMENT", "--keys", message);
+  }
+  const isFolder = existsSync(keys) && statSync(keys).isDirectory();
+  const path = isFolder ? join(keys, EVALUATION_FILE) : keys;
+  await server.loadKeys(await readBytes(path), { signal, threads });
 }
 
 /** Decrypts an answer and prints its numbers, or writes them as JSON. */

@@ -9,6 +9,7 @@ import { type ClientSpec, decodeClientSpec } from "../format/client-spec.ts";
 import type { NativeBinding, NativeClientKey, NativeControl } from "../native/binding.ts";
 import { evaluate } from "../onnx/evaluate.ts";
 import { encodeParameters } from "../parameters/encoding.ts";
+import { binnedPorts } from "../quantization/bin-quantizer.ts";
 import { checkCodes, prepareRows } from "../quantization/check.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { decodePhases, encodeCodes } from "./codec.ts";
@@ -77,8 +78,8 @@ export class Client {
 
   /** Codes of float rows, one tensor per input. Throws BAD_DTYPE, BAD_SHAPE or BAD_VALUE. */
   quantize(rows: readonly Tensor[]): Tensor<"int64">[] {
-    return prepareRows(this.spec.before, rows, "input").map((tensor, i) =>
-      this.spec.inputs[i].quantizer.quant(tensor),
+    return prepareRows(this.spec.before, rows, "input", binnedPorts(this.spec.inputs)).map(
+      (tensor, i) => this.spec.inputs[i].quantizer.quant(tensor),
     );
   }
 

@@ -24,11 +24,7 @@ export async function openHost(
     throw new SottoError("BAD_ARGUMENT", "threads", `expected 0 to 1024, got ${String(threads)}`);
   }
   if (!["auto", "native", "wasm"].includes(engine)) {
-    throw new SottoError(
-      "BAD_ARGUMENT",
-      "engine",
-      `expected auto, native or wasm, got ${engine}`,
-    );
+    throw new SottoError("BAD_ARGUMENT", "engine", `expected auto, native or wasm, got ${engine}`);
   }
   const native = engine === "wasm" ? null : loadNative(platform, engine === "native");
   if (native !== null) return new NativeHost(spec, native, threads);

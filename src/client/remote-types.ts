@@ -13,7 +13,6 @@ export interface ModelInfo {
   readonly parametersDigest: string;
   /** Exact sizes of what is sent. */
   readonly inputBytes: number;
-  readonly outputBytes: number;
   readonly evaluationKeyBytes: number;
   /** Lookups of one run, the units of a job's progress. */
   readonly lookups: number;

@@ -69,7 +69,7 @@ export class RemoteServer {
   readonly #retries: number;
 
   constructor({ url, token, fetch = globalThis.fetch, retries = RETRIES }: RemoteServerOptions) {
-    if (!/^https?:\/\//.test(url)) {
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
       throw new SottoError(
         "BAD_ARGUMENT",
         "url",

@@ -33,6 +33,11 @@ export class Server {
     return this.#program.lookups;
   }
 
+  /** False for a program without lookups: it runs without evaluation keys. */
+  get needsKeys(): boolean {
+    return this.#program.needsKeys;
+  }
+
   /** Expands evaluation keys for execution. Throws BAD_BYTES or WRONG_PARAMETERS. */
   async loadKeys(bytes: Uint8Array, options: RunOptions = {}): Promise<void> {
     this.#key = await this.expandKeys(bytes, options);
@@ -60,7 +65,11 @@ export class Server {
   }
 
   /** The same, with keys from `expandKeys`. */
-  runWith(key: NativeServerKey, inputs: Uint8Array, options: RunOptions = {}): Promise<Uint8Array> {
+  runWith(
+    key: NativeServerKey | null,
+    inputs: Uint8Array,
+    options: RunOptions = {},
+  ): Promise<Uint8Array> {
     return withControl(this.#engine, options, (control) =>
       this.#engine.run(this.#program, key, inputs, control),
     );
@@ -72,8 +81,8 @@ export class Server {
     return this.#engine.runSync(this.#program, this.#requireKey(), inputs, control);
   }
 
-  #requireKey(): NativeServerKey {
-    if (this.#key) return this.#key;
+  #requireKey(): NativeServerKey | null {
+    if (this.#key || !this.needsKeys) return this.#key;
     throw new SottoError(
       "BAD_ARGUMENT",
       "server",

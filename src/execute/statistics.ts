@@ -5,7 +5,7 @@
 import { bitWidth } from "../circuit/interval.ts";
 import type { Circuit } from "../circuit/ir.ts";
 import type { ClientSpec } from "../format/client-spec.ts";
-import { messageBytes } from "../format/sizes.ts";
+import { inputBytes, outputBytes } from "../format/sizes.ts";
 import type { Program } from "../lower/program.ts";
 import { predictedTotal } from "./prediction.ts";
 import type { InteriorChoice, ParameterChoice } from "../parameters/choice.ts";
@@ -75,7 +75,8 @@ export function statisticsOf({
     interior: choice.interior,
     securityBits: choice.securityBits,
     evaluationKeyBytes: choice.evaluationKeyBytes,
-    ...messageBytes(spec),
+    inputBytes: inputBytes(spec),
+    outputBytes: outputBytes(program, spec),
     predictedMs: predictedTotal(program, choice.costModel, PREDICTED_THREADS) / 1e6,
     predictedThreads: PREDICTED_THREADS,
     parameters: program.parameters,

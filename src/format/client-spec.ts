@@ -11,7 +11,9 @@ import type { CryptoParameters } from "../parameters/parameters.ts";
 import { verifySecurity } from "../parameters/security.ts";
 import type { PerChannel } from "../tensor/codes.ts";
 import { float64, sameShape, sizeOf } from "../tensor/tensor.ts";
+import { BinQuantizer } from "../quantization/bin-quantizer.ts";
 import { UniformQuantizer } from "../quantization/quantizer.ts";
+import { binsFrom, binsToJson } from "./bins.ts";
 import { decodeBlob, encodeBlob, noId, toHex } from "./blob.ts";
 import { clientGraphFrom, graphToJson, tensorToJson } from "./graph.ts";
 import { Reader, bad, parseJson } from "./json-reader.ts";
@@ -115,7 +117,6 @@ function portToJson({
   scale,
   middle,
 }: ClientPort): object {
-  const { options, stats } = quantizer;
   return {
     name,
     shape,
@@ -123,18 +124,22 @@ function portToJson({
     middle,
     ...(isEncrypted ? {} : { isEncrypted }),
     ...(oneHot ? { oneHot: { lowest: oneHot.lowest, sizes: oneHot.sizes } } : {}),
-    quantizer: {
-      nBits: options.nBits,
-      isSigned: options.isSigned,
-      isSymmetric: options.isSymmetric,
-      isQat: options.isQat,
-      isNarrow: options.isNarrow,
-      isPrecomputedQat: options.isPrecomputedQat,
-      scale: perChannelToJson(quantizer.scale),
-      zeroPoint: perChannelToJson(quantizer.zeroPoint),
-      offset: quantizer.offset,
-      ...(stats ? { rmin: stats.rmin, rmax: stats.rmax } : {}),
-    },
+    quantizer: quantizer instanceof BinQuantizer ? binsToJson(quantizer) : uniformToJson(quantizer),
+  };
+}
+
+function uniformToJson({ options, stats, scale, zeroPoint, offset }: UniformQuantizer): object {
+  return {
+    nBits: options.nBits,
+    isSigned: options.isSigned,
+    isSymmetric: options.isSymmetric,
+    isQat: options.isQat,
+    isNarrow: options.isNarrow,
+    isPrecomputedQat: options.isPrecomputedQat,
+    scale: perChannelToJson(scale),
+    zeroPoint: perChannelToJson(zeroPoint),
+    offset,
+    ...(stats ? { rmin: stats.rmin, rmax: stats.rmax } : {}),
   };
 }
 
@@ -153,7 +158,7 @@ export function decodeClientSpec(bytes: Uint8Array): ClientSpec {
   }
   verifySecurity(parameters);
   const inputs = readPorts(root.field("inputs"), readInput);
-  const outputs = readPorts(root.field("outputs"), readPort);
+  const outputs = readPorts(root.field("outputs"), (port) => readPort(port));
   const before = clientGraphFrom(root.field("before"), MAX_VALUES);
   const after = clientGraphFrom(root.field("after"), MAX_VALUES);
   requireJoint("before", before, before.outputs, inputs);
@@ -212,14 +217,23 @@ function requireJoint(
     throw bad(`client spec.${where}`, "expected values like the ports that it is joined to");
 }
 
-/** Inputs are quantized with one scale and one zero point for all elements. */
+/** Inputs are quantized with bins per column, or with one scale and one zero point for all elements. */
 function readInput(reader: Reader): ClientPort {
+  const bins = binsFrom(reader.field("quantizer"));
+  if (bins !== null) {
+    const port = readPort(reader, () => bins);
+    if (sameShape(port.shape, [1, bins.columns.length])) return withOneHot(port, reader);
+    throw bad("client spec quantizer", "expected bins for every column of the input");
+  }
   for (const name of ["scale", "zeroPoint"]) {
     if (!reader.field("quantizer").field(name).isNumber()) {
       throw bad(`client spec ${name}`, "expected one number for an input");
     }
   }
-  const port = readPort(reader);
+  return withOneHot(readPort(reader), reader);
+}
+
+function withOneHot(port: ClientPort, reader: Reader): ClientPort {
   const oneHot = reader.optional("oneHot");
   return oneHot === null ? port : { ...port, oneHot: readOneHot(oneHot, port.shape) };
 }
@@ -237,7 +251,10 @@ function readOneHot(reader: Reader, shape: readonly number[]): OneHotEncoding {
   return oneHot;
 }
 
-function readPort(reader: Reader): ClientPort {
+function readPort(
+  reader: Reader,
+  quantizerFrom: (quantizer: Reader, shape: readonly number[]) => UniformQuantizer = readQuantizer,
+): ClientPort {
   const scale = reader.field("scale").text();
   if (!/^[0-9]{1,20}$/.test(scale) || BigInt(scale) === 0n || BigInt(scale) >= 2n ** 64n) {
     throw bad("client spec scale", "expected an integer from 1 to 2^64 - 1");
@@ -246,7 +263,7 @@ function readPort(reader: Reader): ClientPort {
   return {
     name: reader.field("name").text(),
     shape,
-    quantizer: readQuantizer(reader.field("quantizer"), shape),
+    quantizer: quantizerFrom(reader.field("quantizer"), shape),
     isEncrypted: reader.optional("isEncrypted")?.flag() ?? true,
     oneHot: null,
     scale: BigInt(scale),

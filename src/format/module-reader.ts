@@ -14,6 +14,7 @@ import {
   quantizationOptions,
 } from "../quantization/quantizer.ts";
 import type { PerChannel } from "../tensor/codes.ts";
+import { binsFrom } from "./bins.ts";
 import { graphFrom, textsFrom } from "./graph.ts";
 import { type Reader, bad } from "./json-reader.ts";
 import { type TensorReader, numberFrom } from "./tensors.ts";
@@ -31,7 +32,10 @@ export class ModuleReader {
     const graph = this.graph(root.field("graph"));
     const ports = [root.field("inputs").list(), root.field("outputs").list()];
     const [inputQuantizers, outputQuantizers] = ports.map((list) =>
-      list.map((port) => this.quantizer(port.field("quantizer"))),
+      list.map((port) => {
+        const quantizer = port.field("quantizer");
+        return binsFrom(quantizer) ?? this.quantizer(quantizer);
+      }),
     );
     return new QuantizedModule({
       graph,

@@ -6,9 +6,11 @@ import type { Graph, GraphNode } from "../onnx/graph.ts";
 import type { NBits, Rounding } from "../quantization/bits.ts";
 import type { QuantizedModule } from "../quantization/module.ts";
 import type { ConstantOperand, QuantizedOperation } from "../quantization/operation.ts";
+import { BinQuantizer } from "../quantization/bin-quantizer.ts";
 import type { QuantizationOptions, UniformQuantizer } from "../quantization/quantizer.ts";
 import type { PerChannel } from "../tensor/codes.ts";
 import { graphToJson } from "./graph.ts";
+import { binsToJson } from "./bins.ts";
 import { type TensorWriter, numberToJson } from "./tensors.ts";
 
 /** Absent where there is none. */
@@ -79,7 +81,9 @@ export class ModuleWriter {
     return { name, values: this.#tensors.add(values), ...unlessNull("quantized", array) };
   }
 
-  quantizer({ options, scale, zeroPoint, offset, noClipping, stats }: UniformQuantizer): object {
+  quantizer(quantizer: UniformQuantizer): object {
+    if (quantizer instanceof BinQuantizer) return binsToJson(quantizer);
+    const { options, scale, zeroPoint, offset, noClipping, stats } = quantizer;
     const perChannel = (value: PerChannel): object | number | string =>
       typeof value === "number" ? numberToJson(value) : { tensor: this.#tensors.add(value) };
     const range = stats && {

@@ -23,7 +23,11 @@ export function encodeProgram(program: Program, digest: Digest = sha256): Encode
   const writer = new Writer();
   writer.raw(parameters);
   writer.u32(program.inputs.length).u32(...program.inputs);
-  writer.u32(program.outputs.length).u32(...program.outputs);
+  writer.u32(program.outputs.length);
+  program.outputs.forEach((tensor, i) => {
+    const { isSmall, bits } = program.outputForms[i];
+    writer.u32(tensor, isSmall ? 1 : 0, bits);
+  });
   writer.u32(program.instructions.length);
   for (const instruction of program.instructions) {
     const body = encodeInstruction(instruction);

@@ -2,26 +2,23 @@
  * Sizes of what travels between client and server, known from the client spec alone (docs/format.md). Safe in browsers.
  * @module
  */
+import type { Program } from "../lower/program.ts";
 import { packedBits } from "../parameters/cost.ts";
-import { sizeOf } from "../tensor/tensor.ts";
+import { outputBytes as wordBytes } from "../parameters/parameters.ts";
 import { FRAME_BYTES } from "./blob.ts";
 import { type ClientSpec, valuesOf } from "./client-spec.ts";
 
-/** Bytes of the encrypted inputs and outputs of one row. */
-export function messageBytes({ parameters, inputs, outputs }: ClientSpec): {
-  readonly inputBytes: number;
-  readonly outputBytes: number;
-} {
+/** Bytes of the encrypted inputs of one row: header, digest, counts, the seed of all masks, and the bodies. */
+export function inputBytes({ parameters, inputs }: ClientSpec): number {
   const bits = packedBits(64, parameters.glweNoiseStd);
-  // One seed for all masks, then the bodies of each input; those that are not encrypted are whole words.
   const bodies = inputs.map((port) =>
     Math.ceil((valuesOf(port) * (port.isEncrypted ? bits : 64)) / 8),
   );
-  const answers = outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  const ciphertextBytes = (parameters.glweDimension * parameters.polynomialSize + 1) * 8;
-  return {
-    inputBytes:
-      FRAME_BYTES + 4 + 4 * inputs.length + 16 + bodies.reduce((sum, bytes) => sum + bytes, 0),
-    outputBytes: FRAME_BYTES + 4 + 4 * outputs.length + ciphertextBytes * answers,
-  };
+  return FRAME_BYTES + 4 + 4 * inputs.length + 16 + bodies.reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** Bytes of the encrypted outputs of one row: header, digest, counts and forms, and the words of the ciphertexts. */
+export function outputBytes({ parameters, outputForms }: Program, { outputs }: ClientSpec): number {
+  const bytes = outputs.map((port, i) => wordBytes(parameters, outputForms[i], valuesOf(port)));
+  return FRAME_BYTES + 4 + 12 * outputs.length + bytes.reduce((sum, size) => sum + size, 0);
 }

@@ -70,12 +70,18 @@ export function* lowerInSteps(
     claim(id);
     return output;
   });
-  const outputNoiseStd = circuit.outputs.map((id) => {
-    const index = constraints.findIndex((c) => c.kind === "output" && c.id === id);
-    return choice.noiseStd[index];
-  });
-  const { parameters } = choice;
-  return { parameters, inputs, instructions, origins, outputs, outputNoiseStd };
+  const indices = circuit.outputs.map((id) =>
+    constraints.findIndex((c) => c.kind === "output" && c.id === id),
+  );
+  return {
+    parameters: choice.parameters,
+    inputs,
+    instructions,
+    origins,
+    outputs,
+    outputForms: indices.map((index) => choice.forms[index]),
+    outputNoiseStd: indices.map((index) => choice.noiseStd[index]),
+  };
 }
 
 function sizeOfResult(instruction: Instruction): number {

@@ -5,7 +5,7 @@
  * @module
  */
 import type { ValueId } from "../circuit/ir.ts";
-import type { CryptoParameters } from "../parameters/parameters.ts";
+import type { CryptoParameters, OutputForm } from "../parameters/parameters.ts";
 
 /** Index of a tensor of ciphertexts. */
 export type TensorId = number;
@@ -75,6 +75,8 @@ export interface Program {
   /** Circuit value that each instruction works for; reports only, the file does not have it. */
   readonly origins: readonly ValueId[];
   readonly outputs: readonly TensorId[];
+  /** How each output travels. */
+  readonly outputForms: readonly OutputForm[];
   /** Standard deviation of the noise of each output at decryption, fraction of the torus; simulation only. */
   readonly outputNoiseStd: readonly number[];
 }

@@ -21,6 +21,8 @@ export function verify(program: Program): void {
   });
   for (const id of program.outputs)
     require(id < sizes.length, "outputs", `tensor ${id} is not defined`);
+  require(program.outputForms.length ===
+    program.outputs.length, "outputs", "wrong number of forms");
 }
 
 function require(condition: boolean, where: string, message: string): void {

@@ -41,6 +41,8 @@ export interface NativeProgram {
   readonly modelId: Uint8Array;
   readonly parametersDigest: Uint8Array;
   readonly lookups: number;
+  /** False where a run works without evaluation keys. */
+  readonly needsKeys: boolean;
 }
 
 /** What to sample in `measureNoise`; see docs/noise.md. */

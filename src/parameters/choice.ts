@@ -5,8 +5,14 @@
  */
 import { evaluationKeyBytes, lookupLayerCost, type CostModel } from "./cost.ts";
 import { combineFailures, log2FailureOf } from "./failure.ts";
-import { decisionVariance, linearVariance } from "./noise.ts";
-import type { CryptoParameters, Decomposition } from "./parameters.ts";
+import { decisionVariance, outputVariance } from "./noise.ts";
+import {
+  type CryptoParameters,
+  type Decomposition,
+  type OutputForm,
+  WHOLE,
+  wordBits,
+} from "./parameters.ts";
 import { parameterSecurityBits, verifySecurity } from "./security.ts";
 
 /** Noise that a decision bears where it rounds anyway: inside its interval noise moves a value by as little as it is. */
@@ -45,6 +51,8 @@ export interface NoiseConstraint {
    * else 0.5. It takes `misalignment / (2 N extension)` off the margin; outputs ignore it.
    */
   readonly misalignment: number;
+  /** Outputs: an integer's share of the torus. What is certain to the integer stays so when the output is compressed. */
+  readonly unit?: number;
 }
 
 /** What the choice must meet; at most one of the failure probabilities may be given. */
@@ -64,6 +72,8 @@ export interface ParameterChoice {
   readonly parameters: CryptoParameters;
   /** Extension factor of each lookup; 1 for outputs. */
   readonly extensions: readonly number[];
+  /** How outputs travel; `WHOLE` for lookups. */
+  readonly forms: readonly OutputForm[];
   /** Failure probability of one item, at the actual noise; of one that tolerates noise that of leaving (`InteriorChoice`). */
   readonly log2Failure: readonly number[];
   /** The largest failure probability of items that must be right; -Infinity without any. */
@@ -127,8 +137,9 @@ export function constraintVariance(
   p: CryptoParameters,
   constraint: NoiseConstraint,
   extension: number,
+  form: OutputForm = WHOLE,
 ): number {
-  if (constraint.kind === "output") return linearVariance(p, constraint);
+  if (constraint.kind === "output") return outputVariance(p, constraint, form);
   return decisionVariance(p, constraint, extension);
 }
 
@@ -146,13 +157,15 @@ export function evaluateChoice(
   parameters: CryptoParameters,
   using: {
     readonly extensions: readonly number[];
+    /** All `WHOLE` unless given. */
+    readonly forms?: readonly OutputForm[];
     readonly bounds: ChoiceBounds;
     readonly model: CostModel;
   },
 ): ParameterChoice {
-  const { extensions, bounds, model } = using;
+  const { extensions, bounds, model, forms = constraints.map(() => WHOLE) } = using;
   const variances = constraints.map((constraint, index) =>
-    constraintVariance(parameters, constraint, extensions[index] ?? 1),
+    constraintVariance(parameters, constraint, extensions[index] ?? 1, forms[index]),
   );
   const log2Failure = constraints.map((constraint, index) => {
     const size = parameters.polynomialSize * (extensions[index] ?? 1);
@@ -171,6 +184,7 @@ export function evaluateChoice(
   return {
     parameters,
     extensions,
+    forms,
     log2Failure,
     log2WorstFailure: promised.reduce(
       (worst, item) => Math.max(worst, item.log2Failure),
@@ -206,11 +220,11 @@ function interiorOf(
 
 /** Recomputes every bound of a choice from its parameters; throws "internal: ..." if one does not hold. */
 export function verify(choice: ParameterChoice, constraints: readonly NoiseConstraint[]): void {
-  const { parameters, extensions, log2Bound, log2GlobalBound } = choice;
+  const { parameters, extensions, forms, log2Bound, log2GlobalBound } = choice;
   const require = (condition: boolean, message: string): void => {
     if (!condition) throw new Error(`internal: parameters: ${message}`);
   };
-  const lists = [extensions, choice.log2Failure, choice.noiseStd];
+  const lists = [extensions, forms, choice.log2Failure, choice.noiseStd];
   require(lists.every(
     (list) => list.length === constraints.length,
   ), `expected ${constraints.length} entries per list`);
@@ -225,10 +239,12 @@ export function verify(choice: ParameterChoice, constraints: readonly NoiseConst
     require(extension >= 1 &&
       Number.isInteger(Math.log2(extension)), `extension of ${name} is ${extension}`);
     require(kind === "lookup" || extension === 1, `output ${name} has an extension`);
+    require(isForm(forms[index] ?? WHOLE, kind, parameters), `form of ${name}`);
     require(kind === "output" || parameters.lweDimension > 0, `no small key for ${name}`);
   });
   const again = evaluateChoice(constraints, parameters, {
     extensions,
+    forms,
     bounds: { log2Bound, log2GlobalBound },
     model: choice.costModel,
   });
@@ -244,6 +260,16 @@ export function verify(choice: ParameterChoice, constraints: readonly NoiseConst
   require(agree(again.securityBits, choice.securityBits), "security");
   require(again.evaluationKeyBytes === choice.evaluationKeyBytes, "size of the evaluation keys");
   require(agree(again.predictedNanoseconds, choice.predictedNanoseconds), "predicted time");
+}
+
+function isForm(
+  form: OutputForm,
+  kind: NoiseConstraint["kind"],
+  { lweDimension }: CryptoParameters,
+): boolean {
+  if (kind === "lookup") return form.bits === WHOLE.bits && !form.isSmall;
+  const isWhole = Number.isInteger(form.bits) && form.bits >= 1 && form.bits <= wordBits(form);
+  return isWhole && (!form.isSmall || lweDimension > 0);
 }
 
 function verifyInterior(
@@ -294,11 +320,15 @@ export function print(choice: ParameterChoice): string {
           `interior noise ${(100 * choice.interior.noise).toFixed(2)} % of an interval at most, ` +
             `${power(choice.interior.log2Leaving)} to leave it from its middle`,
         ];
+  const outputs = choice.forms
+    .filter((form) => form !== WHOLE)
+    .map(({ isSmall, bits }) => `${bits} bits a word${isSmall ? ", small key" : ""}`);
   return [
     `big key        k ${p.glweDimension}, N ${p.polynomialSize}, noise ${power(Math.log2(p.glweNoiseStd))}`,
     ...keys,
     `failure        ${power(choice.log2WorstFailure)} per item at most, ${power(choice.log2GlobalFailure)} per inference`,
     ...interior,
+    ...(outputs.length > 0 ? [`outputs        ${[...new Set(outputs)].join("; ")}`] : []),
     `security       ${choice.securityBits.toFixed(1)} bits`,
     `predicted      ${(choice.predictedNanoseconds / 1e6).toFixed(1)} ms for all lookups on one core (${choice.costModel.name})`,
     `evaluation key ${(choice.evaluationKeyBytes / 1e6).toFixed(1)} MB`,

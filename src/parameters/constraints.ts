@@ -65,7 +65,7 @@ export function* constraintsInSteps(
   return constraints;
 }
 
-type Margin = Pick<CircuitConstraint, "margin" | "misalignment" | "interior">;
+type Margin = Pick<CircuitConstraint, "margin" | "misalignment" | "interior" | "unit">;
 
 /** A table reads the right box, or, where it tolerates noise, a value that moves by less than half of its interval. */
 function tableMargin(
@@ -89,11 +89,11 @@ function outputMargin({ outputs, scales, interiorNoise }: EncodingPlan, id: Valu
   const { tolerance, noisySpan } = outputs.get(id) ?? { tolerance: 0.5, noisySpan: null };
   const unit = Number(scales[id]) / TORUS;
   if (interiorNoise === null || noisySpan === null) {
-    return { margin: tolerance * unit, misalignment: 0 };
+    return { margin: tolerance * unit, misalignment: 0, unit };
   }
   const width = noisySpan * unit;
   const interior = { width, largest: OUTPUT_SHARE * interiorNoise };
-  return { margin: (1 - width) / 2, misalignment: 0, interior };
+  return { margin: (1 - width) / 2, misalignment: 0, interior, unit };
 }
 
 /** Factor that moves bit `position` of an integer at this scale to the top of the torus. */

@@ -4,7 +4,12 @@
  * A variance here may be too large, never too small: parameters are chosen against it.
  * @module
  */
-import type { CryptoParameters, Decomposition } from "./parameters.ts";
+import {
+  type CryptoParameters,
+  type Decomposition,
+  type OutputForm,
+  wordBits,
+} from "./parameters.ts";
 
 /** log2 of the ciphertext modulus q. */
 export const LOG2_MODULUS = 64;
@@ -112,6 +117,22 @@ export function decisionVariance(
   extension: number,
 ): number {
   return linearVariance(p, norms) + keyswitchVariance(p) + modulusSwitchVariance(p, extension);
+}
+
+/**
+ * What rounding every word of a ciphertext to its `bits` highest bits adds (docs/noise.md, 5): the body's error, and those
+ * of the mask where the key has a 1.
+ */
+export function roundingVariance(dimension: number, bits: number): number {
+  return ((1 + dimension / 2) / 12) * 2 ** (-2 * bits);
+}
+
+/** Variance at the decryption of an output that travels in this form. */
+export function outputVariance(p: CryptoParameters, norms: NoiseNorms, form: OutputForm): number {
+  const linear = linearVariance(p, norms);
+  const switched = form.isSmall ? linear + keyswitchVariance(p) : linear;
+  if (form.bits === wordBits(form)) return switched;
+  return switched + roundingVariance(form.isSmall ? p.lweDimension : bigDimension(p), form.bits);
 }
 
 /** Mean square of a balanced digit in base 2^baseLog, averaged over both ways to round the half: B^2 / 12 + 1 / 6. */

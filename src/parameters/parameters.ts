@@ -26,3 +26,25 @@ export interface CryptoParameters {
   /** Standard deviation of fresh inputs and of the bootstrap key's noise, as a fraction of the torus. */
   readonly glweNoiseStd: number;
 }
+
+/** How an output's ciphertexts travel. */
+export interface OutputForm {
+  /** Switched to the small key first, whose ciphertexts are shorter and have 32-bit words. */
+  readonly isSmall: boolean;
+  /** Highest bits of each word that are kept. */
+  readonly bits: number;
+}
+
+/** All words under the big key. */
+export const WHOLE: OutputForm = { isSmall: false, bits: 64 };
+
+/** Bits of a word before any are dropped. */
+export function wordBits({ isSmall }: OutputForm): number {
+  return isSmall ? 32 : 64;
+}
+
+/** Bytes of ciphertexts in this form, laid end to end. */
+export function outputBytes(p: CryptoParameters, form: OutputForm, ciphertexts: number): number {
+  const dimension = form.isSmall ? p.lweDimension : p.glweDimension * p.polynomialSize;
+  return Math.ceil((ciphertexts * (dimension + 1) * form.bits) / 8);
+}

@@ -58,6 +58,14 @@ export class BinQuantizer extends UniformQuantizer {
   }
 }
 
+/** Names of inputs that are quantized with bins, whose values may be missing. */
+export function binnedPorts(
+  ports: readonly { readonly name: string; readonly quantizer: UniformQuantizer }[],
+): ReadonlySet<string> {
+  const binned = ports.filter(({ quantizer }) => quantizer instanceof BinQuantizer);
+  return new Set(binned.map(({ name }) => name));
+}
+
 function codeOf({ edges, missing }: ColumnBins, x: number): number {
   return Number.isNaN(x) ? missing : countUpTo(edges, x);
 }

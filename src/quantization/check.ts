@@ -16,9 +16,14 @@ export interface InputSignature {
 
 /**
  * Checks that there is one good tensor of rows per input of the client's first graph, and runs that: floats to be quantized.
- * Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE or BAD_VALUE.
+ * Those named in `mayMiss` may hold NaN. Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE or BAD_VALUE.
  */
-export function prepareRows(before: Graph, tensors: readonly Tensor[], what: string): Tensor[] {
+export function prepareRows(
+  before: Graph,
+  tensors: readonly Tensor[],
+  what: string,
+  mayMiss: ReadonlySet<string> = new Set(),
+): Tensor[] {
   checkCount(before.inputs.length, tensors, what);
   const isPassing = before.nodes.length === 0;
   const rows = before.inputs.map(({ name, dtype }, i) => {
@@ -26,12 +31,13 @@ export function prepareRows(before: Graph, tensors: readonly Tensor[], what: str
     checkShape({ name, shape: before.shapes.get(name) ?? [] }, tensors[i], what);
     if (dtype !== "float32" && dtype !== "float64") return wholeNumbers(where, tensors[i], dtype);
     checkFloat(where, tensors[i]);
-    if (isPassing) checkFinite(where, tensors[i]);
+    if (isPassing) checkFinite(where, tensors[i], mayMiss.has(name));
     return tensors[i];
   });
   return evaluate(before, rows).map((result, i) => {
     // Missing values may be what the client's first steps are there to fill.
-    if (!isPassing) checkFinite(`${what} ${before.outputs[i].name}`, result);
+    const { name } = before.outputs[i];
+    if (!isPassing) checkFinite(`${what} ${name}`, result, mayMiss.has(name));
     const isFloat = result.dtype === "float32" || result.dtype === "float64";
     return isFloat ? result : cast(result, "float32");
   });
@@ -99,8 +105,10 @@ export function checkShape(input: InputSignature, { shape }: Tensor, what: strin
   );
 }
 
-function checkFinite(where: string, { data }: Tensor): void {
-  const index = data.findIndex((value) => !Number.isFinite(value));
+function checkFinite(where: string, { data }: Tensor, mayMiss: boolean): void {
+  const index = data.findIndex(
+    (value) => !Number.isFinite(value) && !(mayMiss && Number.isNaN(value)),
+  );
   if (index >= 0) {
     throw new SottoError(
       "BAD_VALUE",

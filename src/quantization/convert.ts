@@ -9,6 +9,7 @@ import { SottoError } from "../errors.ts";
 import { splitClientSteps } from "../onnx/client-steps.ts";
 import { evaluateNode } from "../onnx/evaluate.ts";
 import type { Graph, GraphNode, SplitGraph } from "../onnx/graph.ts";
+import { treeEnsembleOf } from "../onnx/ops/ml-trees.ts";
 import type { Steps } from "../steps.ts";
 import { clamp, combine, mapElements } from "../tensor/elementwise.ts";
 import { type Tensor, cast } from "../tensor/tensor.ts";
@@ -77,7 +78,7 @@ export function* convert(
 ): Steps<Conversion> {
   const found = splitClientSteps(whole);
   requireRules(found.graph);
-  const prepared = prepareRows(found.before, rows, "calibration");
+  const prepared = prepareRows(found.before, rows, "calibration", readByTrees(found.graph));
   const { split, calibration } = method.move?.(found, prepared) ?? {
     split: found,
     calibration: prepared,
@@ -108,6 +109,11 @@ export function* convert(
     calibration,
   });
   return { module, movedFrom: walk.movedFrom };
+}
+
+/** Names of what tree ensembles read: they know what to do with missing values. */
+function readByTrees({ nodes }: Graph): ReadonlySet<string> {
+  return new Set(nodes.flatMap((node) => (treeEnsembleOf(node) ? [node.inputs[0]] : [])));
 }
 
 /** The state of one pass over the nodes. */
@@ -265,7 +271,9 @@ class Walk {
     inputOptions: QuantizationOptions,
     nBits: number,
   ): UniformQuantizer {
-    const stats = this.#method.range(withinFinite(data), nBits);
+    // Only trees take missing values, and their inputs get bins.
+    const present = mapElements(data, (x) => (Number.isNaN(x) ? 0 : x));
+    const stats = this.#method.range(withinFinite(present), nBits);
     const { rmin, rmax } = stats;
     const options = optionsFor({ inputOptions, signsPerInput: this.#method.signsPerInput }, stats);
     return new UniformQuantizer({ ...options, rmin, rmax }, stats);

@@ -13,6 +13,7 @@ import type { BoundsContext } from "../passes/infer-bounds.ts";
 import { type Steps, finish } from "../steps.ts";
 import { type TensorOrList, oneOrAll, tensorsOf } from "../tensor/list.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { binnedPorts } from "./bin-quantizer.ts";
 import type { NBits, Rounding } from "./bits.ts";
 import { checkCodes, prepareRows } from "./check.ts";
 import { type DebugValues, debugForward } from "./debug.ts";
@@ -112,7 +113,9 @@ export class QuantizedModule {
   /** Codes of inputs, rows first, after what the client computes first (scaling, one-hot vectors); one tensor, or a list of several. */
   quantizeInput<T extends Tensor | readonly Tensor[] = Tensor>(x: TensorOrList): T {
     const rows = tensorsOf(x, "input");
-    return oneOrAll<T>(this.#quantize(prepareRows(this.before, rows, "input")));
+    return oneOrAll<T>(
+      this.#quantize(prepareRows(this.before, rows, "input", binnedPorts(this.inputs))),
+    );
   }
 
   /** Codes in, codes out, computed in the clear without width limits. */

@@ -3,6 +3,8 @@
  * @module
  */
 import { isElementwise, operatorName } from "../onnx/ops/index.ts";
+import { treeEnsembleOf } from "../onnx/ops/ml-trees.ts";
+import { BinQuantizer, binnedPorts } from "./bin-quantizer.ts";
 import type { QuantizedModule } from "./module.ts";
 import type { QuantizedOperation } from "./operation.ts";
 import type { UniformQuantizer } from "./quantizer.ts";
@@ -26,13 +28,23 @@ export function verify(module: QuantizedModule): void {
   }
   require(inputs.length === graph.inputs.length, "module", "an input has no quantizer");
   require(outputs.length === graph.outputs.length, "module", "an output has no quantizer");
-  for (const { name, quantizer } of inputs) {
+  const binned = binnedPorts(inputs);
+  for (const { node } of operations) {
+    const isTree = treeEnsembleOf(node) !== null;
+    require(!isTree || binned.has(node.inputs[0]), node.name, "reads an input without bins");
+  }
+  for (const { name, quantizer, shape } of inputs) {
+    if (quantizer instanceof BinQuantizer) {
+      const fits = shape.length === 2 && shape[1] === quantizer.columns.length;
+      require(fits, `input ${name}`, "has bins for other columns");
+    }
     verifyQuantizer(quantizer, `input ${name}`, { perOutput: false });
     const [lo, hi] = quantizer.codeRange;
     require(lo < hi, `input ${name}`, `has no codes, [${lo}, ${hi}]`);
   }
   for (const { name, quantizer } of outputs) {
     require(defined.has(name), `output ${name}`, "is not computed");
+    require(!(quantizer instanceof BinQuantizer), `output ${name}`, "has bins");
     verifyQuantizer(quantizer, `output ${name}`, { perOutput: true });
   }
 }

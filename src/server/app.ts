@@ -57,7 +57,11 @@ export async function buildApp(options: AppOptions, services: Services): Promise
     bodyLimit: MAX_JSON_BYTES,
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: options.requestTimeoutMs,
-    http: { connectionsCheckingInterval: Math.min(5000, options.requestTimeoutMs) },
+    // Node looks at the timeout given here when it decides how to look for slow requests.
+    http: {
+      requestTimeout: options.requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(5000, options.requestTimeoutMs),
+    },
     logger: { level: options.logLevel },
     exposeHeadRoutes: false,
     ajv: { customOptions: { removeAdditional: false, allErrors: false } },

@@ -10,7 +10,7 @@ import { SottoError } from "../errors.ts";
 import { Server } from "../execute/server.ts";
 import { decodeHeader, toHex } from "../format/blob.ts";
 import { decodeClientSpec } from "../format/client-spec.ts";
-import { messageBytes } from "../format/sizes.ts";
+import { inputBytes } from "../format/sizes.ts";
 import type { NativeBinding } from "../native/binding.ts";
 import {
   bootstrapBytesPerBit,
@@ -100,17 +100,21 @@ async function loadModel(name: string, path: string, engine: NativeBinding): Pro
     name,
     modelId,
     parametersDigest: toHex(parametersDigest),
-    ...messageBytes(spec),
+    inputBytes: inputBytes(spec),
     evaluationKeyBytes: evaluationKeyBytes(spec.parameters),
     lookups: server.lookups,
   };
   return { info, server, clientSpec, expandedKeyBytes: expandedBytes(spec.parameters) };
 }
 
+/** What a handle takes besides; it bounds the number of keys of models without lookups, which have none to speak of. */
+const HANDLE_BYTES = 64 << 10;
+
 /** Bootstrap key in the Fourier domain and keyswitch key, as the engine holds them. */
 function expandedBytes(parameters: CryptoParameters): number {
   const { lweDimension, bootstrap } = parameters;
   return (
+    HANDLE_BYTES +
     lweDimension * bootstrapBytesPerBit(parameters, bootstrap.level) +
     KEYSWITCH_WORD_BYTES * keyswitchWords(parameters)
   );

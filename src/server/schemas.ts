@@ -41,7 +41,6 @@ export const SHARED: readonly object[] = [
     modelId: hex(16, "What inputs and outputs carry"),
     parametersDigest,
     inputBytes: count("Exact size of encrypted inputs"),
-    outputBytes: count("Size of encrypted outputs"),
     evaluationKeyBytes: count("Exact size of evaluation keys"),
     lookups: count("Lookups of a run, the units of progress"),
   }),
@@ -128,6 +127,7 @@ const MEANING: Readonly<Record<number, string>> = {
   408: "BAD_ARGUMENT: the request took too long",
   409: "CONFLICT: the state does not allow it now",
   413: "BAD_BYTES: more bytes than expected",
+  414: "BAD_ARGUMENT: a part of the address is too long",
   415: "BAD_ARGUMENT: another content type is expected",
   422: "BAD_BYTES, WRONG_KEY, WRONG_MODEL or WRONG_PARAMETERS: bytes that do not fit",
   429: "LIMIT_EXCEEDED: a rate, the queue or a quota; with Retry-After where waiting helps",
@@ -141,7 +141,7 @@ export function answers(
   own: Readonly<Record<number, object>>,
   ...errors: readonly (keyof typeof MEANING)[]
 ): Record<number, object> {
-  const statuses = [400, 401, 408, 429, 500, 503, ...errors];
+  const statuses = [400, 401, 408, 413, 414, 415, 429, 500, 503, ...errors];
   return {
     ...Object.fromEntries(
       statuses.map((status) => [

@@ -10,7 +10,7 @@ import type { NativeClientKey, NativeProgram, NativeServerKey } from "../../src/
 import { loadEngine } from "../../src/native/load.ts";
 import { FOUR_BITS } from "../support/parameters.ts";
 import { encodeParameters } from "../../src/parameters/encoding.ts";
-import type { CryptoParameters } from "../../src/parameters/parameters.ts";
+import { type CryptoParameters, WHOLE } from "../../src/parameters/parameters.ts";
 import { minimalNoiseStd } from "../../src/parameters/security.ts";
 
 const parameters = encodeParameters(FOUR_BITS);
@@ -61,6 +61,7 @@ function squaresOfSums(): Program {
       },
     ],
     outputs: [2],
+    outputForms: [WHOLE],
     outputNoiseStd: [0],
   };
 }
@@ -197,6 +198,7 @@ test("a program without lookups needs no evaluation keys", () => {
       },
     ],
     outputs: [2, 0],
+    outputForms: [WHOLE, WHOLE],
     outputNoiseStd: [0, 0],
   });
   const key = engine.generateClientKey(encodeParameters(levelled));

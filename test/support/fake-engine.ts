@@ -53,6 +53,7 @@ export function fakeEngine(truth: CostModel): {
       modelId: new Uint8Array(16),
       parametersDigest: new Uint8Array(32),
       lookups: length,
+      needsKeys: true,
     }),
     runSync({ lookups: length }) {
       timed.programs.push(length);

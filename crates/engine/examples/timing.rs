@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use sotto_engine::{
-    ClientKey, Control, Decomposition, Instruction, Linear, Lookup, Parameters, Result,
+    ClientKey, Control, Decomposition, Instruction, Linear, Lookup, Output, Parameters, Result,
     SecurityGate, ServerKey, encode_program, execute, parse_program, time_raw_lookup,
 };
 
@@ -70,7 +70,8 @@ fn measure(case: &Case, threads: usize) -> Result<()> {
 
     let items = (64 >> case.extension_log).max(8);
     let lookup = table(parameters.polynomial_size << case.extension_log, items, case.extension_log);
-    let blob = encode_program(&parameters, &[items], &[Instruction::Lookup(lookup)], &[1]);
+    let blob =
+        encode_program(&parameters, &[items], &[Instruction::Lookup(lookup)], &[Output::exact(1)]);
     let program = parse_program(&blob, SecurityGate::Enforced)?;
     let inputs = key.encrypt(program.model_id(), &[&vec![1 << 61; items]])?;
     execute(&program, Some(&server), &inputs, &control)?;
@@ -120,7 +121,8 @@ fn measure_linear(threads: usize) -> Result<()> {
         gather: (0..size as i32).collect(),
         constants: Vec::new(),
     };
-    let blob = encode_program(&parameters, &[size], &[Instruction::Linear(linear)], &[1]);
+    let blob =
+        encode_program(&parameters, &[size], &[Instruction::Linear(linear)], &[Output::exact(1)]);
     let program = parse_program(&blob, SecurityGate::Enforced)?;
     let key = ClientKey::generate(parameters, None);
     let inputs = key.encrypt(program.model_id(), &[&vec![1 << 40; size]])?;

@@ -47,6 +47,15 @@ impl<'a> Reader<'a> {
         Ok(self.u32()? as usize)
     }
 
+    /// A number that is 0 or 1.
+    pub(crate) fn flag(&mut self) -> Result<bool> {
+        match self.u32()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => self.fail(format!("expected 0 or 1, got {other}")),
+        }
+    }
+
     pub(crate) fn u64(&mut self) -> Result<u64> {
         Ok(u64::from_le_bytes(self.array()?))
     }

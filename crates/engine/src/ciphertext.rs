@@ -1,5 +1,6 @@
 //! Encrypted inputs and outputs between client and server (`docs/format.md`).
 
+use rayon::prelude::*;
 use tfhe::core_crypto::prelude::*;
 
 use crate::bytes::{Reader, Writer};
@@ -8,7 +9,9 @@ use crate::error::{Error, Result};
 use crate::format::Kind;
 use crate::packed::Packing;
 use crate::parameters::Parameters;
+use crate::program::Output;
 use crate::random::{Seed128, fresh_seed, mask_seed, seeder};
+use crate::server_key::LookupKeys;
 use crate::tensor::{Ciphertext, Clear, Packed, Tensor, zeroed};
 
 /// Set in the count of an input tensor that the server may read: its bodies are the plaintexts.
@@ -162,34 +165,59 @@ fn expand_masks(parameters: &Parameters, seed: &Seed128, count: usize) -> Result
     Ok(words)
 }
 
+/// Ciphertexts that are switched to the small key together.
+const SWITCHED_AT_ONCE: usize = 8;
+
 /// Payload of encrypted outputs.
-pub(crate) fn write_outputs(tensors: &[&Tensor]) -> Vec<u8> {
+pub(crate) fn write_outputs(outputs: &[(Output, &Tensor)], keys: Option<&LookupKeys>) -> Vec<u8> {
     let mut payload = Vec::new();
-    payload.put_size(tensors.len());
-    for tensor in tensors {
+    payload.put_size(outputs.len());
+    for (output, tensor) in outputs {
         payload.put_size(tensor.count());
+        payload.put_u32(u32::from(output.is_small));
+        payload.put_u32(output.bits);
     }
-    for tensor in tensors {
-        for element in tensor.elements() {
-            payload.put_u64s(&element.to_words());
+    for (output, tensor) in outputs {
+        let packing = Packing::keeping(output.bits);
+        if output.is_small {
+            let keys = keys.expect("internal: a small key was checked to exist");
+            packing.pack(switch_all(tensor, keys).into_iter(), &mut payload);
+        } else {
+            packing.pack(tensor.elements().flat_map(Ciphertext::to_words), &mut payload);
         }
     }
     payload
 }
 
+/// Words of a tensor's ciphertexts under the small key.
+fn switch_all(tensor: &Tensor, keys: &LookupKeys) -> Vec<u64> {
+    let elements: Vec<Ciphertext<'_>> = tensor.elements().collect();
+    let parts = elements.par_chunks(SWITCHED_AT_ONCE).with_max_len(1);
+    parts.flat_map_iter(|part| keys.keyswitch(part)).collect()
+}
+
 /// Phases of encrypted outputs.
 pub(crate) fn decrypt_outputs(key: &ClientKey, payload: &[u8]) -> Result<Vec<Vec<u64>>> {
-    let words = key.parameters.ciphertext_words();
     let mut reader = Reader::new(payload, Kind::Outputs.place());
     let tensors = reader.size()?;
-    let counts = reader.u32s(tensors)?;
-    let mut phases = Vec::with_capacity(tensors);
-    for count in counts {
-        let Some(length) = (count as usize).checked_mul(words) else {
+    let mut forms = Vec::new();
+    for tensor in 0..tensors {
+        let count = reader.size()?;
+        let output = Output { tensor, is_small: reader.flag()?, bits: reader.u32()? };
+        if !output.is_valid(&key.parameters) {
+            return reader.fail("a form that does not exist");
+        }
+        forms.push((count, output));
+    }
+    let mut phases = Vec::with_capacity(forms.len());
+    for (count, output) in forms {
+        let bits = if output.is_small { &key.small } else { &key.big };
+        let words = bits.len() + 1;
+        let Some(length) = count.checked_mul(words) else {
             return reader.fail("a length overflows");
         };
-        let data = reader.u64s(length)?;
-        phases.push(data.chunks_exact(words).map(|row| phase(&key.big, row)).collect());
+        let data = Packing::keeping(output.bits).read(&mut reader, length)?;
+        phases.push(data.chunks_exact(words).map(|row| phase(bits, row)).collect());
     }
     reader.finish()?;
     Ok(phases)

@@ -23,7 +23,7 @@ pub fn execute(
     if key.is_some_and(|key| key.parameters.digest() != digest) {
         return Err(Error::WrongParameters { place: Kind::EvaluationKeys.place() });
     }
-    if key.is_none() && program.lookups() > 0 {
+    if key.is_none() && program.needs_keys() {
         return Err(Error::argument("key", "this program has lookups and needs evaluation keys"));
     }
     let (identity, payload) = open(Kind::Inputs, inputs)?;
@@ -61,8 +61,10 @@ impl Run<'_> {
                 }
             }
         }
-        let outputs = self.program.outputs.iter().map(|&id| alive(&tensors, id));
-        Ok(write_outputs(&outputs.collect::<Vec<_>>()))
+        let keys = self.key.and_then(|key| key.lookup_keys.as_ref());
+        let outputs =
+            self.program.outputs.iter().map(|&output| (output, alive(&tensors, output.tensor)));
+        Ok(write_outputs(&outputs.collect::<Vec<_>>(), keys))
     }
 
     fn evaluate(&self, instruction: &Instruction, tensors: &[Option<Tensor>]) -> Result<Tensor> {
@@ -94,7 +96,7 @@ impl Run<'_> {
             };
             operands.iter().for_each(|&id| uses[id] = step);
         }
-        program.outputs.iter().for_each(|&id| uses[id] = usize::MAX);
+        program.outputs.iter().for_each(|output| uses[output.tensor] = usize::MAX);
         uses
     }
 }

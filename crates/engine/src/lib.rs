@@ -44,7 +44,7 @@ pub use format::{DIGEST_BYTES, HEADER_BYTES, Id, Kind, reseal};
 pub use keyswitch::keyswitch_batch;
 pub use noise::{NoiseStage, measure_noise};
 pub use parameters::{Decomposition, Parameters, SecurityGate};
-pub use program::{Instruction, Linear, Lookup, Program};
+pub use program::{Instruction, Linear, Lookup, Output, Program};
 pub use program_format::{encode_program, parse_program};
 pub use random::Seed128;
 pub use server_key::ServerKey;

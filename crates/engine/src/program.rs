@@ -73,6 +73,30 @@ pub enum Instruction {
     Lookup(Lookup),
 }
 
+/// A tensor that is returned, rounded to what its decryption needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output {
+    /// The tensor.
+    pub tensor: usize,
+    /// Whether its ciphertexts are switched to the small key first.
+    pub is_small: bool,
+    /// Highest bits of each word that are kept.
+    pub bits: u32,
+}
+
+impl Output {
+    /// All words as they are.
+    pub fn exact(tensor: usize) -> Self {
+        Self { tensor, is_small: false, bits: 64 }
+    }
+
+    /// Whether such ciphertexts exist.
+    pub(crate) fn is_valid(&self, parameters: &Parameters) -> bool {
+        let words = if self.is_small { 32 } else { 64 };
+        (1..=words).contains(&self.bits) && (!self.is_small || parameters.lwe_dimension > 0)
+    }
+}
+
 /// A validated program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program {
@@ -80,7 +104,7 @@ pub struct Program {
     pub(crate) model_id: Id,
     pub(crate) inputs: Vec<usize>,
     pub(crate) instructions: Vec<Instruction>,
-    pub(crate) outputs: Vec<usize>,
+    pub(crate) outputs: Vec<Output>,
 }
 
 impl Program {
@@ -103,6 +127,11 @@ impl Program {
         self.instructions.iter().map(items).sum()
     }
 
+    /// Whether a run needs evaluation keys: for lookups, or to switch outputs to the small key.
+    pub fn needs_keys(&self) -> bool {
+        self.lookups() > 0 || self.outputs.iter().any(|output| output.is_small)
+    }
+
     /// Checks everything that execution relies on.
     pub(crate) fn check(&self) -> Result<()> {
         if self.inputs.is_empty() || self.outputs.is_empty() {
@@ -121,8 +150,11 @@ impl Program {
             self.check_tensor(count)?;
             counts.extend(count);
         }
-        if self.outputs.iter().any(|&id| id >= counts.len()) {
+        if self.outputs.iter().any(|output| output.tensor >= counts.len()) {
             return fail("an output does not exist");
+        }
+        if !self.outputs.iter().all(|output| output.is_valid(&self.parameters)) {
+            return fail("an output has a form that does not exist");
         }
         Ok(())
     }
@@ -131,8 +163,7 @@ impl Program {
     fn check_input(&self, count: usize) -> Result<()> {
         let glwe_bytes = 8 * 2 * self.parameters.big_dimension() as u64;
         let glwes = count.div_ceil(self.parameters.polynomial_size) as u64;
-        let bytes = glwes.saturating_mul(glwe_bytes);
-        match bytes {
+        match glwes.saturating_mul(glwe_bytes) {
             1..=MAX_TENSOR_BYTES => Ok(()),
             _ => fail("an input is empty or too large"),
         }

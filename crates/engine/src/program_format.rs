@@ -4,7 +4,7 @@ use crate::bytes::{Reader, Writer};
 use crate::error::{Error, Result};
 use crate::format::{Id, Identity, Kind, model_id, open, seal};
 use crate::parameters::{Parameters, SecurityGate};
-use crate::program::{Instruction, Linear, Lookup, Program, product};
+use crate::program::{Instruction, Linear, Lookup, Output, Program, product};
 
 const LINEAR: u8 = 1;
 const LOOKUP: u8 = 2;
@@ -18,7 +18,7 @@ pub fn parse_program(bytes: &[u8], gate: SecurityGate) -> Result<Program> {
     identity.expect(place, &parameters.digest(), Some(&Id::default()), &model_id(payload))?;
     parameters.check(place, gate)?;
     let inputs = read_sizes(&mut reader)?;
-    let outputs = read_sizes(&mut reader)?;
+    let outputs = read_outputs(&mut reader)?;
     let mut instructions = Vec::new();
     for _ in 0..reader.u32()? {
         instructions.push(read_instruction(&mut reader)?);
@@ -33,6 +33,19 @@ pub fn parse_program(bytes: &[u8], gate: SecurityGate) -> Result<Program> {
 fn read_sizes(reader: &mut Reader<'_>) -> Result<Vec<usize>> {
     let count = reader.size()?;
     Ok(reader.u32s(count)?.into_iter().map(|size| size as usize).collect())
+}
+
+fn read_outputs(reader: &mut Reader<'_>) -> Result<Vec<Output>> {
+    let count = reader.size()?;
+    let mut outputs = Vec::new();
+    for _ in 0..count {
+        outputs.push(Output {
+            tensor: reader.size()?,
+            is_small: reader.flag()?,
+            bits: reader.u32()?,
+        });
+    }
+    Ok(outputs)
 }
 
 fn read_instruction(reader: &mut Reader<'_>) -> Result<Instruction> {
@@ -95,12 +108,17 @@ pub fn encode_program(
     parameters: &Parameters,
     inputs: &[usize],
     instructions: &[Instruction],
-    outputs: &[usize],
+    outputs: &[Output],
 ) -> Vec<u8> {
     let mut payload = Vec::new();
     payload.extend_from_slice(&parameters.to_block());
     put_sizes(&mut payload, inputs);
-    put_sizes(&mut payload, outputs);
+    payload.put_size(outputs.len());
+    for &Output { tensor, is_small, bits } in outputs {
+        payload.put_size(tensor);
+        payload.put_u32(u32::from(is_small));
+        payload.put_u32(bits);
+    }
     payload.put_size(instructions.len());
     for instruction in instructions {
         let (opcode, body) = match instruction {

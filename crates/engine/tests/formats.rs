@@ -3,8 +3,8 @@
 mod support;
 
 use sotto_engine::{
-    ClientKey, Control, HEADER_BYTES, Parameters, SecurityGate, ServerKey, encode_program, execute,
-    parse_program, reseal,
+    ClientKey, Control, HEADER_BYTES, Output, Parameters, SecurityGate, ServerKey, encode_program,
+    execute, parse_program, reseal,
 };
 use support::blobs::{Blobs, KINDS};
 use support::{levelled_parameters, quiet_parameters};
@@ -159,7 +159,7 @@ fn parameters_out_of_range_or_below_128_bits_are_refused() {
     assert_eq!(code(|p| p.lwe_dimension = 0), Some("BAD_ARGUMENT"));
     assert!(Parameters::parse(&sound.to_block()[1..], SecurityGate::Enforced).is_err());
 
-    let insecure = encode_program(&quiet_parameters(3, 1, 256), &[1], &[], &[0]);
+    let insecure = encode_program(&quiet_parameters(3, 1, 256), &[1], &[], &[Output::exact(0)]);
     let error = parse_program(&insecure, SecurityGate::Enforced).expect_err("insecure");
     assert_eq!(error.code(), "WRONG_PARAMETERS");
 }

@@ -3,7 +3,8 @@
 mod support;
 
 use sotto_engine::{
-    ClientKey, Control, Instruction, Linear, SecurityGate, encode_program, execute, parse_program,
+    ClientKey, Control, Instruction, Linear, Output, SecurityGate, encode_program, execute,
+    parse_program,
 };
 use support::{Draws, distance, levelled_parameters, program};
 
@@ -129,7 +130,8 @@ fn a_combination_that_reads_out_of_range_is_refused() {
     let refuse = |change: fn(&mut Linear)| {
         let mut linear = sound.clone();
         change(&mut linear);
-        let bytes = encode_program(&parameters, &[2], &[Instruction::Linear(linear)], &[1]);
+        let bytes =
+            encode_program(&parameters, &[2], &[Instruction::Linear(linear)], &[Output::exact(1)]);
         let error = parse_program(&bytes, SecurityGate::OffForTests).expect_err("refused");
         assert_eq!(error.code(), "BAD_BYTES");
     };

@@ -178,4 +178,10 @@ impl Program {
     pub fn lookups(&self) -> f64 {
         self.inner.lookups() as f64
     }
+
+    /// Whether a run needs evaluation keys.
+    #[napi(getter)]
+    pub fn needs_keys(&self) -> bool {
+        self.inner.needs_keys()
+    }
 }

@@ -174,11 +174,14 @@ describe("reports", () => {
     expect(statistics.securityBits).toBeGreaterThanOrEqual(128);
     expect(statistics.log2PError).toBe(-40);
     expect(statistics.failureProbability).toBe(2 ** statistics.log2FailureProbability);
-    const { glweDimension, polynomialSize, glweNoiseStd } = statistics.parameters;
+    const { lweDimension, glweDimension, polynomialSize, glweNoiseStd } = statistics.parameters;
     // Header, digest, tensor count, one value count, seed, the bits of each body that are not far below the noise (docs/format.md).
     const bits = 64 - Math.max(0, Math.floor(Math.log2(glweNoiseStd)) + 64 - 3);
     expect(statistics.inputBytes).toBe(112 + 4 + 4 + 16 + Math.ceil((10 * bits) / 8));
-    expect(statistics.outputBytes).toBe(112 + 4 + 4 + 4 * (glweDimension * polynomialSize + 1) * 8);
+    const [{ isSmall, bits: kept }] = parts.program.outputForms;
+    const dimension = isSmall ? lweDimension : glweDimension * polynomialSize;
+    expect(kept).toBeLessThan(32);
+    expect(statistics.outputBytes).toBe(112 + 4 + 12 + Math.ceil((4 * (dimension + 1) * kept) / 8));
   });
 
   test("of a model without tables have no lookups and no evaluation key", async () => {

@@ -81,7 +81,12 @@ describe("a program", () => {
     const u64 = () => view.getBigUint64((at += 8) - 8, true);
     const list = <T>(count: number, read: () => T): T[] => Array.from({ length: count }, read);
     expect(list(u32(), u32)).toEqual([...program.inputs]);
-    expect(list(u32(), u32)).toEqual([...program.outputs]);
+    expect(list(u32(), () => [u32(), u32(), u32()])).toEqual(
+      program.outputs.map((tensor, i) => {
+        const { isSmall, bits } = program.outputForms[i];
+        return [tensor, isSmall ? 1 : 0, bits];
+      }),
+    );
     expect(u32()).toBe(program.instructions.length);
     for (const instruction of program.instructions) {
       const opcode = u8();

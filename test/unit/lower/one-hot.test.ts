@@ -43,9 +43,7 @@ function expectSame(built: Circuit, codes: Tensor): LoweredCircuit {
     expect(overflows).toBe(0);
     outputs.forEach((output, i) => {
       const width = output.data.length;
-      expect([...output.data]).toEqual(
-        Array.from(expected[i].data.slice(row * width, (row + 1) * width)),
-      );
+      expect(output.data).toEqual(expected[i].data.slice(row * width, (row + 1) * width));
     });
   }
   return lowered;

@@ -1,8 +1,8 @@
 //! One valid blob of each kind, and what reads it.
 
 use sotto_engine::{
-    ClientKey, Control, Error, Instruction, Linear, Parameters, Program, SecurityGate, ServerKey,
-    encode_program, execute, parse_program,
+    ClientKey, Control, Error, Instruction, Linear, Output, Parameters, Program, SecurityGate,
+    ServerKey, encode_program, execute, parse_program,
 };
 
 use super::{one_table, quiet_parameters};
@@ -41,7 +41,9 @@ impl Blobs {
         let mut lookup = one_table(1, vec![0, 100, 300], vec![1 << 60, 2 << 60, 3 << 60], 2);
         lookup.operand = 1;
         let steps = [Instruction::Linear(linear), Instruction::Lookup(lookup)];
-        let program = encode_program(&parameters, &[2], &steps, &[2, 1]);
+        // One tensor under the small key, another as it is.
+        let outputs = [Output { tensor: 2, is_small: true, bits: 20 }, Output::exact(1)];
+        let program = encode_program(&parameters, &[2], &steps, &outputs);
         let compiled = parse_program(&program, SecurityGate::OffForTests).expect("program");
         let evaluation_keys = client.evaluation_keys(&control).expect("evaluation keys");
         let server =

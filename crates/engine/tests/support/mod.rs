@@ -4,8 +4,8 @@
 pub mod blobs;
 
 use sotto_engine::{
-    ClientKey, Control, Decomposition, Instruction, Lookup, Parameters, Program, SecurityGate,
-    Seed128, ServerKey, encode_program, execute, parse_program,
+    ClientKey, Control, Decomposition, Instruction, Lookup, Output, Parameters, Program,
+    SecurityGate, Seed128, ServerKey, encode_program, execute, parse_program,
 };
 
 /// Noise far below anything that a table could see: these parameters protect nothing.
@@ -62,7 +62,8 @@ pub fn program(
     instructions: &[Instruction],
     outputs: &[usize],
 ) -> Program {
-    let bytes = encode_program(parameters, inputs, instructions, outputs);
+    let outputs: Vec<Output> = outputs.iter().map(|&tensor| Output::exact(tensor)).collect();
+    let bytes = encode_program(parameters, inputs, instructions, &outputs);
     parse_program(&bytes, SecurityGate::OffForTests).expect("valid program")
 }
 
