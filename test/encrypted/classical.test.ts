@@ -13,6 +13,7 @@ import {
 } from "../../src/models/index.ts";
 import { loadEngine } from "../../src/native/load.ts";
 import { decodeStrings } from "../../src/onnx/strings.ts";
+import { tensorsOf } from "../../src/tensor/list.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import {
   inputTensors,
@@ -40,9 +41,7 @@ describe("a linear model", () => {
     async (name) => {
       const { model, rows } = recorded(name);
       const { compiled } = await LogisticRegression.fromOnnx(model, rows);
-      const codes = [
-        compiled.quantizeInput<Tensor | readonly Tensor[]>([...rows]),
-      ].flat() as Tensor[];
+      const codes = tensorsOf(compiled.quantizeInput<Tensor[]>([...rows]));
       const clear = compiled.quantizedForward(codes);
       expect(compiled.quantizedForward(codes, { fhe: "execute" }).data).toEqual(clear.data);
     },
