@@ -1,6 +1,6 @@
 /**
  * Test projects: `unit` needs no native engine, `encrypted` runs the real one, `e2e` drives the command line,
- * `server` a server process.
+ * `server` a server process, `browser` the pages in Chromium.
  * @module
  */
 import { type ViteUserConfig, defineConfig } from "vitest/config";
@@ -19,6 +19,7 @@ const config: ViteUserConfig = defineConfig({
       project("encrypted", ["test/encrypted/**/*.test.ts"], 600_000),
       project("e2e", ["test/e2e/**/*.test.ts"], 600_000),
       project("server", ["test/server/**/*.test.ts"], 600_000),
+      project("browser", ["test/browser/**/*.test.ts"], 600_000),
     ],
   },
 });

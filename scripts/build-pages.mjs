@@ -3,8 +3,7 @@
  * WebAssembly module where it is built.
  * @module
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
-import { cpSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
@@ -36,7 +35,5 @@ await bundle.close();
 for (const file of readdirSync(source)) {
   if (/\.(html|css|svg)$/.test(file)) copyFileSync(join(source, file), join(target, file));
 }
-if (existsSync(join(source, "models"))) {
-  cpSync(join(source, "models"), join(target, "models"), { recursive: true });
-}
+cpSync(join(source, "models"), join(target, "models"), { recursive: true });
 if (existsSync(module)) copyFileSync(module, join(target, "sotto.wasm"));

@@ -1,5 +1,5 @@
 /**
- * Sets everything up: dependencies, dist/, the native engine. Each step leaves a stamp in .setup/ once it is done, so a
+ * Sets everything up: dependencies, dist/, the native engine, the pages for browsers. Each step leaves a stamp in .setup/ once it is done, so a
  * run with nothing to do takes under a second, and one that is broken off starts its step again.
  * Needs nothing but Node: it runs before the dependencies are there.
  * @module
@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -25,7 +25,7 @@ function main() {
     return 1;
   }
   mkdirSync(join(root, ".setup"), { recursive: true });
-  return installDependencies() || buildTypeScript() || buildNative();
+  return installDependencies() || buildTypeScript() || buildNative() || buildWeb() || buildPages();
 }
 
 function installDependencies() {
@@ -61,6 +61,29 @@ function buildNative() {
   const library = join(root, "native", "sotto.node");
   if (!existsSync(library)) console.log("sotto: building the native engine (a few minutes, once)");
   return run(process.execPath, [join(root, "scripts", "build-native.mjs")]);
+}
+
+/** Not left to cargo as the native engine is: finding out about toolchains takes longer than hashing. */
+function buildWeb() {
+  const module = join(root, "native", "sotto.wasm");
+  const sources = ["Cargo.toml", "Cargo.lock", "scripts/build-web.mjs"];
+  const wanted = hashOf([...sources, ...filesUnder("crates/engine"), ...filesUnder("crates/web")]);
+  if (existsSync(module) && isStamped("web", wanted)) return 0;
+  rmSync(module, { force: true });
+  return step("web", wanted, "building the engine for browsers", () =>
+    run(process.execPath, [join(root, "scripts", "build-web.mjs")]),
+  );
+}
+
+function buildPages() {
+  const module = join(root, "native", "sotto.wasm");
+  const sources = ["package-lock.json", "scripts/build-pages.mjs"];
+  if (existsSync(module)) sources.push(relative(root, module));
+  const wanted = hashOf([...sources, ...filesUnder("src"), ...filesUnder("web")]);
+  if (existsSync(join(root, "dist", "web", "index.html")) && isStamped("pages", wanted)) return 0;
+  return step("pages", wanted, "bundling the web pages", () =>
+    run(process.execPath, [join(root, "scripts", "build-pages.mjs")]),
+  );
 }
 
 /** Runs one step and stamps it when it ends well. */

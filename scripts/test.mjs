@@ -8,6 +8,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ensureBrowser } from "./browser.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cargoBin = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "bin");
@@ -16,9 +17,15 @@ const env = { ...process.env, PATH: [process.env.PATH ?? "", cargoBin].join(deli
 async function main(vitestArguments) {
   const setup = await run(process.execPath, [join(root, "scripts", "setup.mjs")]);
   if (setup.status !== 0) return finish([{ passed: 0, failed: 1 }], setup.status);
+  if (needsBrowser(vitestArguments)) ensureBrowser();
   const cargo = vitestArguments.length > 0 ? undefined : await cargoTest();
   const vitest = await vitestRun(vitestArguments);
   return finish([cargo ?? { passed: 0, failed: 0 }, vitest], 0);
+}
+
+/** Only where its tests may run: installing takes a minute. */
+function needsBrowser(args) {
+  return args.length === 0 || args.some((text) => text.includes("browser"));
 }
 
 function finish(totals, status) {

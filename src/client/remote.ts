@@ -130,7 +130,7 @@ export class RemoteServer {
     let failures = 0;
     onProgress?.(key.offset, key.bytes);
     while (!key.complete) {
-      const piece = Uint8Array.from(bytes.subarray(key.offset, key.offset + pieceBytes));
+      const piece = bytes.slice(key.offset, key.offset + pieceBytes);
       try {
         key = await this.#json<KeyInfo>(`/keys/${key.keyId}?offset=${key.offset}`, {
           method: "PATCH",
@@ -163,7 +163,7 @@ export class RemoteServer {
         "content-type": "application/octet-stream",
         "idempotency-key": idempotencyKey,
       },
-      body: Uint8Array.from(inputs),
+      body: inputs.slice(),
       signal,
     });
   }

@@ -8,9 +8,17 @@ import { KeyPanel } from "./key-panel.ts";
 import { Connection, Session } from "./session.ts";
 import { WorkPanel } from "./work-panel.ts";
 
-/** What a spec does not know: names for people. */
+/** One number of a form; where there is a range, the model reads 0 at its lower end and 1 at its upper. */
+interface Column {
+  readonly label: string;
+  readonly value?: number;
+  readonly low?: number;
+  readonly high?: number;
+}
+
+/** What a spec does not know: names for people, and their units. */
 interface Labels {
-  readonly inputs?: readonly { readonly label: string; readonly value?: number }[];
+  readonly inputs?: readonly Column[];
   readonly classes?: readonly string[];
 }
 
@@ -89,27 +97,37 @@ async function labelsOf({ name }: ModelInfo): Promise<Labels> {
 }
 
 function fieldsOf(port: ClientPort): HTMLElement[] {
-  const { stats } = port.quantizer;
-  return Array.from({ length: sizeOf(port.shape) }, (_, i) => {
-    const { label = `${port.name} ${i + 1}`, value = 0 } = labels.inputs?.[i] ?? {};
+  return columnsOf(port).map(({ label, value = 0, low, high }, i) => {
     const id = `field-${i}`;
     const input = make("input", {
       id,
-      name: id,
       type: "number",
       step: "any",
       required: true,
       value: String(value),
     });
     const field = make("div", { className: "field" }, make("label", { htmlFor: id }, label), input);
-    if (stats && labels.inputs === undefined) {
+    if (low !== undefined && high !== undefined) {
       const hint = `${id}-hint`;
       input.setAttribute("aria-describedby", hint);
-      field.append(
-        make("small", { id: hint }, `${stats.rmin.toPrecision(3)} to ${stats.rmax.toPrecision(3)}`),
-      );
+      field.append(make("small", { id: hint }, `usually ${low} to ${high}`));
     }
     return field;
+  });
+}
+
+/** Columns by the labels, or by their number where there are none that fit. */
+function columnsOf({ name, shape }: ClientPort): readonly Column[] {
+  const size = sizeOf(shape);
+  if (labels.inputs?.length === size) return labels.inputs;
+  return Array.from({ length: size }, (_, i) => ({ label: `${name} ${i + 1}` }));
+}
+
+/** What the model reads. */
+function rowOf(port: ClientPort): Float32Array {
+  const fields = [...form.querySelectorAll("input")];
+  return Float32Array.from(columnsOf(port), ({ low = 0, high = 1 }, i) => {
+    return (fields[i].valueAsNumber - low) / (high - low);
   });
 }
 
@@ -117,9 +135,8 @@ async function predict(): Promise<void> {
   if (session === null) return;
   isBusy = true;
   updateButtons();
-  const fields = [...form.querySelectorAll("input")];
-  const data = Float32Array.from(fields, (field) => field.valueAsNumber);
-  await work.run(session, { shape: session.client.spec.inputs[0].shape, data });
+  const [port] = session.client.spec.inputs;
+  await work.run(session, { shape: port.shape, data: rowOf(port) });
   isBusy = false;
   updateButtons();
 }

@@ -54,8 +54,8 @@ export class KeyPanel {
         make("label", { htmlFor: "remember" }, "Keep the key on this device for my next visit"),
       ),
       make(
-        "div",
-        { className: "field" },
+        "form", // without one, password managers pass the field over
+        { className: "field", onsubmit: () => false },
         make("label", { htmlFor: "passphrase" }, "Passphrase for the kept key (may stay empty)"),
         this.#passphrase,
       ),

@@ -1,0 +1,2 @@
+export function browserPaths(): string[];
+export function ensureBrowser(): void;
