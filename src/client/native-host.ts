@@ -2,6 +2,7 @@
  * A client on the native engine, which has threads of its own.
  * @module
  */
+import { SottoError } from "../errors.ts";
 import { decodeHeader } from "../format/blob.ts";
 import { withControl } from "../native/control.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -12,7 +13,7 @@ import { Client, type ClientEngine } from "./client.ts";
 export class NativeHost implements ClientHost {
   readonly #engine: ClientEngine;
   readonly #spec: Uint8Array;
-  readonly #client: Client;
+  #client: Client | null;
   readonly #threads: number;
 
   constructor(spec: Uint8Array, engine: ClientEngine, threads: number) {
@@ -29,12 +30,12 @@ export class NativeHost implements ClientHost {
   }
 
   async useKey(bytes: Uint8Array): Promise<Uint8Array> {
-    this.#client.loadKey(bytes);
+    this.#open().loadKey(bytes);
     return decodeHeader(bytes, "secretKey").keyId;
   }
 
   async keyBytes(): Promise<Uint8Array> {
-    return this.#client.saveKey();
+    return this.#open().saveKey();
   }
 
   evaluationKeys(secretKey: Uint8Array, options: KeygenOptions): Promise<Uint8Array> {
@@ -46,14 +47,22 @@ export class NativeHost implements ClientHost {
   }
 
   async encrypt(rows: readonly Tensor[]): Promise<Uint8Array> {
-    return this.#client.encrypt(this.#client.quantize(rows));
+    const client = this.#open();
+    return client.encrypt(client.quantize(rows));
   }
 
   async decrypt(outputs: Uint8Array): Promise<Tensor[]> {
-    return this.#client.dequantize(this.#client.decrypt(outputs));
+    const client = this.#open();
+    return client.dequantize(client.decrypt(outputs));
   }
 
+  /** The engine wipes the key once nobody holds it any more. */
   close(): void {
-    // The engine wipes the key once nobody holds it any more.
+    this.#client = null;
+  }
+
+  #open(): Client {
+    if (this.#client !== null) return this.#client;
+    throw new SottoError("BAD_ARGUMENT", "client", "the client was closed");
   }
 }
