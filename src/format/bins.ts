@@ -5,6 +5,7 @@
 import { BinQuantizer } from "../quantization/bin-quantizer.ts";
 import { type Reader, bad } from "./json-reader.ts";
 
+const MAX_COLUMNS = 2 ** 16;
 /** Codes of all columns: their unit vectors are encrypted, a coefficient for each. */
 const MAX_CODES = 2 ** 22;
 
@@ -17,8 +18,12 @@ export function binsToJson({ columns }: BinQuantizer): object {
 export function binsFrom(quantizer: Reader): BinQuantizer | null {
   const bins = quantizer.optional("bins");
   if (bins === null) return null;
+  const list = bins.list();
+  if (list.length === 0 || list.length > MAX_COLUMNS) {
+    throw bad(bins.path, `expected 1 to ${MAX_COLUMNS} columns, got ${list.length}`);
+  }
   let codes = 0;
-  const columns = bins.list().map((column) => {
+  const columns = list.map((column) => {
     const edges = Float64Array.from(column.field("edges").list(), (edge) => edge.number());
     if (edges.some((edge, i) => i > 0 && !(edge > edges[i - 1]))) {
       throw bad(column.path, "expected edges that ascend");
@@ -26,8 +31,6 @@ export function binsFrom(quantizer: Reader): BinQuantizer | null {
     codes += edges.length + 2;
     return { edges, missing: column.field("missing").count(edges.length + 1) };
   });
-  if (columns.length === 0 || codes > MAX_CODES) {
-    throw bad(bins.path, `expected 1 to ${MAX_CODES} codes, got ${codes}`);
-  }
+  if (codes > MAX_CODES) throw bad(bins.path, `expected at most ${MAX_CODES} codes, got ${codes}`);
   return new BinQuantizer(columns);
 }
