@@ -68,7 +68,13 @@ export async function startServer(models, { data, port = 0, args = [] }) {
     child.kill(signal);
     return closed;
   };
-  return { url, pid: child.pid, log: () => log, stop, isAlive: () => child.exitCode === null };
+  return {
+    url,
+    pid: child.pid,
+    log: () => log,
+    stop,
+    isAlive: () => child.exitCode === null && child.signalCode === null,
+  };
 }
 
 /** A client with a new key: its evaluation keys, and encrypted rows of the fixture with what they have to give. */
