@@ -19,7 +19,7 @@ export function uniform(seed) {
 
 /** Bytes of the model for square images of this many pixels a side, and this many classes. */
 export function resnet18(size = 224, classes = 1000) {
-  const model = new Builder();
+  const model = new OnnxBuilder();
   let x = model.conv("image", { from: 3, to: 64, kernel: 7, stride: 2, isRelu: true });
   x = model.node("MaxPool", [x], window(3, 2));
   let from = 64;
@@ -43,7 +43,8 @@ const window = (kernel, stride) => {
   return { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: [pad, pad, pad, pad] };
 };
 
-class Builder {
+/** Builds the bytes of a model node by node. */
+export class OnnxBuilder {
   #nodes = [];
   #initializers = [];
   #random = uniform(1);

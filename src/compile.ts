@@ -276,6 +276,7 @@ function* compileInSteps(module: QuantizedModule, options: CompileOptions): Step
     after: module.after,
     ...clientPorts(module, circuit, plan, {
       bounds,
+      forms: program.outputForms,
       isClear: (i) => options.inputsEncryptionStatus?.[i] === "clear",
     }),
     log2PError: choice.log2Bound,

@@ -64,7 +64,7 @@ export class Server {
     return this.runWith(this.#requireKey(), inputs, options);
   }
 
-  /** The same, with keys from `expandKeys`. */
+  /** The same, with keys from `expandKeys`; null where none are needed. */
   runWith(
     key: NativeServerKey | null,
     inputs: Uint8Array,

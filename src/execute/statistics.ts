@@ -76,7 +76,7 @@ export function statisticsOf({
     securityBits: choice.securityBits,
     evaluationKeyBytes: choice.evaluationKeyBytes,
     inputBytes: inputBytes(spec),
-    outputBytes: outputBytes(program, spec),
+    outputBytes: outputBytes(spec),
     predictedMs: predictedTotal(program, choice.costModel, PREDICTED_THREADS) / 1e6,
     predictedThreads: PREDICTED_THREADS,
     parameters: program.parameters,

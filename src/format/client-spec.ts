@@ -7,7 +7,12 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import type { Graph } from "../onnx/graph.ts";
 import { decodeParameters, encodeParameters } from "../parameters/encoding.ts";
-import type { CryptoParameters } from "../parameters/parameters.ts";
+import {
+  type CryptoParameters,
+  type OutputForm,
+  WHOLE,
+  wordBits,
+} from "../parameters/parameters.ts";
 import { verifySecurity } from "../parameters/security.ts";
 import type { PerChannel } from "../tensor/codes.ts";
 import { float64, sameShape, sizeOf } from "../tensor/tensor.ts";
@@ -38,6 +43,8 @@ export interface ClientPort {
   readonly isEncrypted: boolean;
   /** How an input's codes become the values that are encrypted; null: as they are, which is so for outputs too. */
   readonly oneHot: OneHotEncoding | null;
+  /** How an output's ciphertexts travel; null for inputs. */
+  readonly form: OutputForm | null;
   /** Torus units (of 2^-64) of one integer unit. */
   readonly scale: bigint;
   /** Integer in the middle of the expected range: outputs are decoded around it. */
@@ -114,6 +121,7 @@ function portToJson({
   quantizer,
   isEncrypted,
   oneHot,
+  form,
   scale,
   middle,
 }: ClientPort): object {
@@ -123,6 +131,7 @@ function portToJson({
     scale: scale.toString(),
     middle,
     ...(isEncrypted ? {} : { isEncrypted }),
+    ...(form ? { form: { isSmall: form.isSmall, bits: form.bits } } : {}),
     ...(oneHot ? { oneHot: { lowest: oneHot.lowest, sizes: oneHot.sizes } } : {}),
     quantizer: quantizer instanceof BinQuantizer ? binsToJson(quantizer) : uniformToJson(quantizer),
   };
@@ -158,7 +167,7 @@ export function decodeClientSpec(bytes: Uint8Array): ClientSpec {
   }
   verifySecurity(parameters);
   const inputs = readPorts(root.field("inputs"), readInput);
-  const outputs = readPorts(root.field("outputs"), (port) => readPort(port));
+  const outputs = readPorts(root.field("outputs"), (port) => readOutput(port, parameters));
   const before = clientGraphFrom(root.field("before"), MAX_VALUES);
   const after = clientGraphFrom(root.field("after"), MAX_VALUES);
   requireJoint("before", before, before.outputs, inputs);
@@ -238,6 +247,18 @@ function withOneHot(port: ClientPort, reader: Reader): ClientPort {
   return oneHot === null ? port : { ...port, oneHot: readOneHot(oneHot, port.shape) };
 }
 
+function readOutput(reader: Reader, { lweDimension }: CryptoParameters): ClientPort {
+  const stated = reader.field("form");
+  const form = {
+    isSmall: stated.field("isSmall").flag(),
+    bits: stated.field("bits").count(WHOLE.bits),
+  };
+  if (form.bits === 0 || form.bits > wordBits(form) || (form.isSmall && lweDimension === 0)) {
+    throw bad(stated.path, "expected bits of a word under a key that there is");
+  }
+  return { ...readPort(reader), form };
+}
+
 function readOneHot(reader: Reader, shape: readonly number[]): OneHotEncoding {
   const sizes = reader
     .field("sizes")
@@ -266,6 +287,7 @@ function readPort(
     quantizer: quantizerFrom(reader.field("quantizer"), shape),
     isEncrypted: reader.optional("isEncrypted")?.flag() ?? true,
     oneHot: null,
+    form: null,
     scale: BigInt(scale),
     middle: reader.field("middle").integer(),
   };

@@ -2,9 +2,8 @@
  * Sizes of what travels between client and server, known from the client spec alone (docs/format.md). Safe in browsers.
  * @module
  */
-import type { Program } from "../lower/program.ts";
 import { packedBits } from "../parameters/cost.ts";
-import { outputBytes as wordBytes } from "../parameters/parameters.ts";
+import { WHOLE, outputBytes as wordBytes } from "../parameters/parameters.ts";
 import { FRAME_BYTES } from "./blob.ts";
 import { type ClientSpec, valuesOf } from "./client-spec.ts";
 
@@ -18,7 +17,7 @@ export function inputBytes({ parameters, inputs }: ClientSpec): number {
 }
 
 /** Bytes of the encrypted outputs of one row: header, digest, counts and forms, and the words of the ciphertexts. */
-export function outputBytes({ parameters, outputForms }: Program, { outputs }: ClientSpec): number {
-  const bytes = outputs.map((port, i) => wordBytes(parameters, outputForms[i], valuesOf(port)));
+export function outputBytes({ parameters, outputs }: ClientSpec): number {
+  const bytes = outputs.map((port) => wordBytes(parameters, port.form ?? WHOLE, valuesOf(port)));
   return FRAME_BYTES + 4 + 12 * outputs.length + bytes.reduce((sum, size) => sum + size, 0);
 }

@@ -8,6 +8,7 @@ import { SottoError } from "../errors.ts";
 import { type Tensor, float32, scalar } from "../tensor/tensor.ts";
 import { coresOf, splitAtCores } from "./cores.ts";
 import type { Graph, GraphNode, GraphValue, SplitGraph } from "./graph.ts";
+import { withVotes } from "./neighbours.ts";
 
 const LAST = new Set(["Softmax", "LogSoftmax"]);
 
@@ -51,7 +52,8 @@ export function passing(
 }
 
 /** Takes the client's steps off both ends of a graph. Throws UNSUPPORTED_OPERATOR where that cannot be done. */
-export function splitClientSteps(graph: Graph): SplitGraph {
+export function splitClientSteps(whole: Graph): SplitGraph {
+  const graph = withVotes(whole);
   const cores = coresOf(graph);
   if (cores) return splitAtCores(graph, cores);
   const opened = takeEmbeddings(graph);

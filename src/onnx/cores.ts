@@ -7,10 +7,14 @@ import { SottoError } from "../errors.ts";
 import type { Core, Graph, GraphNode, GraphValue, SplitGraph } from "./graph.ts";
 import { linearLayer, weightedNodes } from "./linear-layer.ts";
 import { linearCore } from "./ops/ml-linear-cores.ts";
+import { VOTES } from "./ops/votes.ts";
 import { treeCore } from "./trees/core.ts";
 
 /** The two parts of a node, null for a node that is no model. */
 function coreOf(node: GraphNode): Core | null {
+  if (node.opType === VOTES.opType && node.domain === VOTES.domain) {
+    return { scores: node, width: null, finish: null };
+  }
   return linearCore(node) ?? treeCore(node);
 }
 

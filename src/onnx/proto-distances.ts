@@ -4,10 +4,8 @@
  * @module
  */
 import type { GraphProto, NodeProto, TensorProto } from "onnx-buf";
+import { DISTANCES } from "./distances.ts";
 import { readTensor } from "./proto-tensor.ts";
-
-/** The operator's name and domain. */
-export const DISTANCES = { opType: "CDist", domain: "com.microsoft" } as const;
 
 /** Nodes of a graph, where each such Scan is a CDist of the rows that it scans with those that it keeps. */
 export function withDistances(graph: GraphProto): NodeProto[] {

@@ -13,7 +13,8 @@ import type { AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto 
 import { SottoError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { AttributeValue, GraphNode, GraphValue } from "./graph.ts";
-import { DISTANCES, withDistances } from "./proto-distances.ts";
+import { DISTANCES } from "./distances.ts";
+import { withDistances } from "./proto-distances.ts";
 import { dtypeOf, readTensor, toInteger } from "./proto-tensor.ts";
 import { encodeNodes } from "./string-nodes.ts";
 import { StringTable } from "./strings.ts";

@@ -36,7 +36,7 @@ export function* linearForms(circuit: Circuit): Steps<LinearForm[]> {
   for (const [done, value] of circuit.values.entries()) {
     yield { stage: "parameters", done, total };
     const inputs = value.inputs.map((id) => forms[id]);
-    forms.push(formOf(value, valueId(done), inputs, circuit));
+    forms.push(formOf(value, valueId(done), inputs, { circuit, forms }));
   }
   yield { stage: "parameters", done: total, total };
   return forms;
@@ -59,7 +59,7 @@ function formOf(
   { op, shape, inputs: ids }: CircuitValue,
   id: ValueId,
   inputs: readonly LinearForm[],
-  circuit: Circuit,
+  { circuit, forms }: { readonly circuit: Circuit; readonly forms: readonly LinearForm[] },
 ): LinearForm {
   switch (op.kind) {
     case "input":
@@ -76,8 +76,13 @@ function formOf(
     case "select":
       return selected(op, inputs[0]);
     case "matmul":
-    case "conv":
       return weighted(op, inputs[0], circuit.values[ids[0]].shape);
+    case "conv": {
+      const form = weighted(op, inputs[0], circuit.values[ids[0]].shape);
+      return form.isRepeated && sumsDiffer(op, circuit.values[ids[0]], forms)
+        ? { ...form, isRepeated: false }
+        : form;
+    }
     case "add":
     case "sub":
       return sum(
@@ -105,8 +110,37 @@ function selected(op: SelectOp, input: LinearForm): LinearForm {
   const factors = Float64Array.from(blocksOf(op), norm);
   const norms = new Map<ValueId, Float64Array>();
   for (const source of input.norms.keys()) norms.set(source, factors);
-  const isRepeated = new Set(op.features).size < op.features.length;
-  return { norms, isIndependent: !isRepeated, isRepeated };
+  // Functions of one feature share sources without being the same ciphertext, unless they are equal.
+  const texts = blocksOf(op).map(({ start, values, centre }) =>
+    [start, ...values.map((value) => value - centre)].join(),
+  );
+  const isIndependent = new Set(op.features).size === op.features.length;
+  return { norms, isIndependent, isRepeated: new Set(texts).size < texts.length };
+}
+
+/**
+ * Whether a convolution that has a filter and one position for each result adds up something else for each: sums with few
+ * terms repeat what they read, but not each other.
+ */
+function sumsDiffer(
+  { weights }: CircuitOp & { kind: "conv" },
+  { op, inputs }: CircuitValue,
+  forms: readonly LinearForm[],
+): boolean {
+  const [count, terms] = weights.shape;
+  const isPlain = op.kind === "gather" && inputs.length === 1 && !forms[inputs[0]].isRepeated;
+  if (!isPlain || op.indices.length !== count * terms || weights.data.length !== count * terms) {
+    return false;
+  }
+  const sums = Array.from({ length: count }, (_, i) => {
+    const places = Array.from({ length: terms }, (__, t) => i * terms + t);
+    const read = places.filter((at) => weights.data[at] !== 0 && op.indices[at] >= 0);
+    return read
+      .map((at) => `${op.indices[at]} ${weights.data[at]}`)
+      .sort()
+      .join();
+  });
+  return new Set(sums).size === count;
 }
 
 /** Runs the linear operation itself on squares (independent elements) or on absolute values (bound). */

@@ -3,7 +3,7 @@
  * whole or not at all. A full disk is STORAGE_FULL and leaves nothing behind.
  * @module
  */
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { SottoError } from "../errors.ts";
 
@@ -36,6 +36,17 @@ export async function writeDurably(path: string, data: Uint8Array | string): Pro
 export async function moveDurably(from: string, to: string): Promise<void> {
   await rename(from, to);
   await syncFolder(dirname(to));
+}
+
+/** Reads a record that was written as JSON. Throws BAD_BYTES where the disk has damaged it. */
+export async function readRecord<T>(path: string): Promise<T> {
+  const text = await readFile(path, "utf8");
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    const message = "the record is damaged; restore it from a backup, or delete it";
+    throw new SottoError("BAD_BYTES", path, message);
+  }
 }
 
 /** Deletes files, those that exist. */

@@ -9,7 +9,13 @@ import { join } from "node:path";
 import type { ErrorInfo, JobInfo, JobState } from "../client/remote-types.ts";
 import { isErrorCode } from "../client/remote-errors.ts";
 import { SottoError } from "../errors.ts";
-import { deleteDurably, makeFolder, TEMPORARY_SUFFIX, writeDurably } from "./durable.ts";
+import {
+  deleteDurably,
+  makeFolder,
+  readRecord,
+  TEMPORARY_SUFFIX,
+  writeDurably,
+} from "./durable.ts";
 import { Refusal } from "./refusal.ts";
 
 /** What is on disk of a job besides its bytes. */
@@ -37,6 +43,8 @@ export interface Job {
   done: number;
   /** Deleted while it ran: what it gives is thrown away. */
   isDeleted: boolean;
+  /** What a run gives is being written; nothing else may touch its files meanwhile. */
+  finishing: Promise<void> | null;
   /** Called when anything of it changed. */
   readonly watchers: Set<() => void>;
 }
@@ -49,6 +57,9 @@ export interface Submission {
   readonly total: number;
   readonly idempotencyKey: string | null;
 }
+
+/** What a run gave. */
+export type Outcome = { readonly runMs: number; readonly outputs: Uint8Array } | ErrorInfo;
 
 export interface JobLimits {
   /** Jobs of a tenant that are not done. */
@@ -67,6 +78,8 @@ export class JobStore {
   readonly #tenants = new Map<string, Map<string, Job>>();
   /** Jobs that are on their way to the disk, by tenant and id. */
   readonly #accepting = new Map<string, { readonly keyId: string; readonly job: Promise<Job> }>();
+  /** Deletions under way, by tenant and id: the same id may come again at once. */
+  readonly #leaving = new Map<string, Promise<void>>();
   #order = 0;
 
   private constructor(root: string, limits: JobLimits) {
@@ -97,7 +110,7 @@ export class JobStore {
   get(tenant: string, id: string): Job {
     const job = this.#of(tenant).get(id);
     if (job !== undefined) return job;
-    throw new SottoError("NOT_FOUND", "jobs", "there is no such job; it may have been deleted");
+    throw notFound();
   }
 
   /** Whether a job that is not done, or is being accepted, needs these keys. */
@@ -120,6 +133,7 @@ export class JobStore {
     const digest = Buffer.from(inputs.subarray(-DIGEST_BYTES)).toString("hex");
     const id = idOf(tenant, idempotencyKey);
     const name = `${tenant}/${id}`;
+    await this.#leaving.get(name);
     const held = this.#accepting.get(name)?.job ?? this.#of(tenant).get(id);
     if (held !== undefined) {
       const job = await held;
@@ -154,14 +168,23 @@ export class JobStore {
       throw new SottoError("CONFLICT", "jobs", `the job is ${stateOf(job)}; wait until it is done`);
     }
     if (error !== null) throw errorOf(error);
-    return readFile(this.#path(job.tenant, id, "outputs"));
+    return readFile(this.#path(job.tenant, id, "outputs")).catch((cause: unknown) => {
+      throw job.isDeleted ? notFound() : cause;
+    });
   }
 
   /** Writes what a run gave, once: outputs first, then the record that says so. */
-  async finish(
-    job: Job,
-    outcome: { runMs: number; outputs: Uint8Array } | ErrorInfo,
-  ): Promise<void> {
+  async finish(job: Job, outcome: Outcome): Promise<void> {
+    if (job.isDeleted) return;
+    job.finishing = this.#finish(job, outcome);
+    try {
+      await job.finishing;
+    } finally {
+      job.finishing = null;
+    }
+  }
+
+  async #finish(job: Job, outcome: Outcome): Promise<void> {
     const { tenant, record } = job;
     const finishedAt = new Date().toISOString();
     const isDone = "outputs" in outcome;
@@ -177,16 +200,24 @@ export class JobStore {
 
   /** Deletes a job and its bytes. */
   async delete(job: Job): Promise<void> {
-    const { tenant, record } = job;
     if (job.isDeleted) return;
+    const { tenant, record } = job;
     job.isDeleted = true;
     this.#of(tenant).delete(record.id);
+    const name = `${tenant}/${record.id}`;
+    const gone = this.#remove(job).finally(() => this.#leaving.delete(name));
+    this.#leaving.set(name, gone);
+    await gone;
+    for (const tell of job.watchers) tell();
+  }
+
+  async #remove({ tenant, record, finishing }: Job): Promise<void> {
+    await finishing?.catch(() => undefined); // its error is told to the run
     // The record goes first: without it the job does not exist.
     const paths = ["json", "inputs", "outputs"].map((suffix) =>
       this.#path(tenant, record.id, suffix),
     );
     await deleteDurably(this.#folder(tenant), paths);
-    for (const tell of job.watchers) tell();
   }
 
   /** Deletes jobs that were finished before `time`, ms since 1970. */
@@ -202,14 +233,15 @@ export class JobStore {
   #checkRoom(tenant: string): void {
     const prefix = `${tenant}/`;
     const accepting = [...this.#accepting.keys()].filter((name) => name.startsWith(prefix)).length;
-    const jobs = this.list(tenant);
-    const waiting = jobs.filter((job) => !isFinished(job)).length + accepting;
+    const jobs = this.#of(tenant);
+    let waiting = accepting;
+    for (const job of jobs.values()) if (!isFinished(job)) waiting++;
     const { maxQueuedPerTenant, maxJobsPerTenant } = this.#limits;
     if (waiting >= maxQueuedPerTenant) {
       const text = `expected at most ${maxQueuedPerTenant} jobs that wait; hand in more when some are done`;
       throw new Refusal(new SottoError("LIMIT_EXCEEDED", "jobs", text), { retryAfter: 1 });
     }
-    if (jobs.length + accepting >= maxJobsPerTenant) {
+    if (jobs.size + accepting >= maxJobsPerTenant) {
       const text = `expected at most ${maxJobsPerTenant} jobs; delete some whose results you have`;
       throw new SottoError("LIMIT_EXCEEDED", "jobs", text);
     }
@@ -252,6 +284,7 @@ export class JobStore {
       isRunning: false,
       done,
       isDeleted: false,
+      finishing: null,
       watchers: new Set<() => void>(),
     };
     this.#of(tenant).set(record.id, job);
@@ -264,7 +297,7 @@ export class JobStore {
     const records = names.filter((name) => name.endsWith(".json"));
     const known = new Set(records.map((name) => name.slice(0, -".json".length)));
     for (const name of records) {
-      const record = JSON.parse(await readFile(join(folder, name), "utf8")) as JobRecord;
+      const record = await readRecord<JobRecord>(join(folder, name));
       this.#order = Math.max(this.#order, record.order);
       this.#add(tenant, record);
     }
@@ -307,6 +340,10 @@ export function jobInfo(job: Job): JobInfo {
 
 export function isFinished({ record }: Job): boolean {
   return record.finishedAt !== null;
+}
+
+function notFound(): SottoError {
+  return new SottoError("NOT_FOUND", "jobs", "there is no such job; it may have been deleted");
 }
 
 /** The idempotency key decides the id, so a repeated request finds its job, also after a restart. */

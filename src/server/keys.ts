@@ -17,6 +17,7 @@ import {
   deleteDurably,
   makeFolder,
   moveDurably,
+  readRecord,
   writeAt,
   writeDurably,
 } from "./durable.ts";
@@ -49,6 +50,8 @@ export class KeyStore {
   readonly #root: string;
   readonly #limits: KeyLimits;
   readonly #tenants = new Map<string, Map<string, Entry>>();
+  /** Deletions under way, by tenant and key id: the same keys may come again at once. */
+  readonly #leaving = new Map<string, Promise<void>>();
 
   private constructor(root: string, limits: KeyLimits) {
     this.#root = root;
@@ -86,6 +89,7 @@ export class KeyStore {
   /** Begins an upload, or finds the one that is there. Throws CONFLICT, WRONG_PARAMETERS, BAD_BYTES or LIMIT_EXCEEDED. */
   async announce(tenant: string, announcement: Announcement): Promise<KeyInfo> {
     const { keyId, digest, parametersDigest, bytes } = announcement;
+    await this.#leaving.get(`${tenant}/${keyId}`);
     const held = this.#of(tenant).get(keyId);
     if (held?.digest === digest && held.bytes === bytes) return infoOf(held);
     if (held !== undefined) {
@@ -144,6 +148,7 @@ export class KeyStore {
       // The same client again, after a broken connection that this end has not noticed.
       entry.arriving.stream.destroy();
       await entry.arriving.ended.catch(() => undefined);
+      if (this.#of(tenant).get(keyId) !== entry) throw notFound();
     }
     if (entry.arriving !== null || entry.complete || offset !== entry.offset) {
       throw new SottoError(
@@ -171,9 +176,16 @@ export class KeyStore {
   /** Deletes keys or an upload. Throws NOT_FOUND. */
   async delete(tenant: string, keyId: string): Promise<void> {
     const entry = this.#require(tenant, keyId);
-    entry.arriving?.stream.destroy();
-    await entry.arriving?.ended.catch(() => undefined);
-    this.#of(tenant).delete(keyId);
+    this.#of(tenant).delete(keyId); // at once: from here on nothing finds it
+    const name = `${tenant}/${keyId}`;
+    const gone = this.#remove(tenant, entry).finally(() => this.#leaving.delete(name));
+    this.#leaving.set(name, gone);
+    await gone;
+  }
+
+  async #remove(tenant: string, { keyId, arriving }: Entry): Promise<void> {
+    arriving?.stream.destroy();
+    await arriving?.ended.catch(() => undefined); // its error is told to who sends it
     // The announcement goes last: without it the rest would be found by no one.
     const paths = ["part", "sotto", "json"].map((suffix) => this.#path(tenant, keyId, suffix));
     await deleteDurably(this.#folder(tenant), paths);
@@ -209,7 +221,7 @@ export class KeyStore {
     } catch (error) {
       if (error instanceof SottoError && error.code !== "STORAGE_FULL") {
         entry.arriving = null;
-        await this.delete(tenant, entry.keyId);
+        if (this.#of(tenant).get(entry.keyId) === entry) await this.delete(tenant, entry.keyId);
       }
       throw error;
     }
@@ -286,7 +298,7 @@ export class KeyStore {
         strays.map((name) => join(folder, name)),
       );
     for (const name of announced) {
-      const entry = JSON.parse(await readFile(join(folder, name), "utf8")) as Announcement;
+      const entry = await readRecord<Announcement>(join(folder, name));
       const whole = await statOf(this.#path(tenant, entry.keyId, "sotto"));
       const part = await statOf(this.#path(tenant, entry.keyId, "part"));
       this.#of(tenant).set(entry.keyId, {

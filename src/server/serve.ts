@@ -158,7 +158,10 @@ async function start(
       clearInterval(sweep);
       await runner.stop(options.graceMs);
       events.close();
+      // Answers that are under way may end; a client that is slow may not hold the stop.
+      const cut = setTimeout(() => app.server.closeAllConnections(), options.graceMs);
       await app.close();
+      clearTimeout(cut);
       await unlock();
     },
   };

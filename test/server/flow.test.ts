@@ -42,7 +42,6 @@ describe("one client", () => {
     expect(found[0]).toMatchObject({
       lookups: 16,
       inputBytes: lookups.inputs[0]?.length,
-      outputBytes: lookups.outputs[0]?.length,
       evaluationKeyBytes: lookups.evaluationKeys.length,
     });
     const spec = decodeClientSpec(await remoteOf(server).clientSpec(WITH_LOOKUPS));

@@ -22,6 +22,7 @@ import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
 import * as softmax from "./softmax.ts";
 import * as trigonometric from "./trigonometric.ts";
+import { NeighbourVotes } from "./votes.ts";
 import {
   BipolarQuant,
   BrevitasQuant,
@@ -45,7 +46,11 @@ export const operatorFamilies: Readonly<Record<string, Readonly<Record<string, O
   softmax,
   movement,
   indexing,
-  "nearest neighbours": { TopK, "com.microsoft.CDist": CDist },
+  "nearest neighbours": {
+    TopK,
+    "com.microsoft.CDist": CDist,
+    "sotto.NeighbourVotes": NeighbourVotes,
+  },
   resize,
   generators,
   quantization: {

@@ -21,6 +21,7 @@ import * as movement from "./movement.ts";
 import * as pooling from "./pooling.ts";
 import * as reduction from "./reduction.ts";
 import * as resize from "./resize.ts";
+import { NeighbourVotes } from "./votes.ts";
 import { treeRules } from "./trees.ts";
 
 /** Rules of the operators that are not just functions of one tensor, by ONNX name, with what they cost. */
@@ -33,6 +34,7 @@ const FAMILIES: readonly (readonly [Readonly<Record<string, unknown>>, string])[
   [pooling, "averages: no lookups; maxima: one per term"],
   [binary, "in a table, by constants; sums and tables between encrypted tensors"],
   [{ "ai.onnx.ml.LinearRegressor": LinearRegressor }, "no lookups"],
+  [{ "sotto.NeighbourVotes": NeighbourVotes }, "six per point, and a few to count"],
 ];
 
 /** How each operator is lowered, by ONNX name. */

@@ -77,10 +77,9 @@ function keepEdges(edges: Float64Array, values: ArrayLike<number>, most: number)
 
 /** A bin in which every branch goes where missing values go, or a code of their own. */
 function missingCode(branches: readonly Branch[], edges: Float64Array): number {
+  const tests = branches.map((branch) => ({ isTrue: testOf(branch, edges), branch }));
   for (let code = 0; code <= edges.length; code++) {
-    if (branches.every((branch) => isTrueAt(branch, code, edges) === branch.missingIsTrue)) {
-      return code;
-    }
+    if (tests.every(({ isTrue, branch }) => isTrue(code) === branch.missingIsTrue)) return code;
   }
   return edges.length + 1;
 }
@@ -88,39 +87,37 @@ function missingCode(branches: readonly Branch[], edges: Float64Array): number {
 /** The answer of a branch for every code of its column. */
 export function answersOf(branch: Branch, { edges, missing }: ColumnBins): Uint8Array {
   const codes = Math.max(edges.length, missing) + 1;
+  const isTrue = testOf(branch, edges);
   return Uint8Array.from({ length: codes }, (_, code) =>
-    Number(code > edges.length ? branch.missingIsTrue : isTrueAt(branch, code, edges)),
+    Number(code > edges.length ? branch.missingIsTrue : isTrue(code)),
   );
 }
 
-function isTrueAt(branch: Branch, code: number, edges: Float64Array): boolean {
-  const [first, last = first] = edgesOf(branch);
+/** Whether a branch is true for the values of a bin. */
+function testOf(branch: Branch, edges: Float64Array): (code: number) => boolean {
+  const [first, last = first] = edgesOf(branch).map((edge) => rankOf(edge, edges));
   switch (branch.comparison) {
     case "<":
     case "<=":
-      return !reaches(code, first, edges) && !Number.isNaN(first);
+      return (code) => code < first;
     case ">":
     case ">=":
-      return reaches(code, first, edges);
+      return (code) => code >= first;
     case "==":
+      return (code) => code >= first && !(code >= last);
     case "!=":
-      return (
-        (reaches(code, first, edges) && !reaches(code, last, edges)) ===
-        (branch.comparison === "==")
-      );
+      return (code) => !(code >= first && !(code >= last));
     default:
       throw new Error("internal: a comparison that does not exist");
   }
 }
 
-/** Whether values of a bin are at or above an edge, or the one kept nearest to it. */
-function reaches(code: number, edge: number, edges: Float64Array): boolean {
-  if (!Number.isFinite(edge)) return edge === -Infinity;
-  return code >= rankOf(edge, edges);
-}
-
-/** One more than the place of the edge, or of the kept one that is nearest in value. */
+/**
+ * The first code whose values are at or above an edge, or above the kept one that is nearest: 0 for minus infinity, infinite
+ * for infinity, NaN for NaN, which nothing is below or above.
+ */
 function rankOf(edge: number, edges: Float64Array): number {
+  if (!Number.isFinite(edge)) return edge === -Infinity ? 0 : edge;
   const below = countUpTo(edges, edge);
   if (below === edges.length || edges[below - 1] === edge) return below;
   if (below === 0) return 1;

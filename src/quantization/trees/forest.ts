@@ -4,7 +4,7 @@
  * @module
  */
 import type { Grown, Split } from "./grow.ts";
-import { Partition, conditionsOf } from "./partition.ts";
+import { Partition, Pieces, conditionsOf } from "./partition.ts";
 import { type Digit, type Shape, digitsOf, sizeOfDigits } from "./shapes.ts";
 
 /** A sum of functions of features: by feature, its part for every code. */
@@ -51,25 +51,16 @@ const COSTS: readonly (readonly [boxes: number, cost: number])[] = [
 
 /** The cheapest way, by the table of costs, to compute the sum of some trees. */
 export function forestOf(trees: readonly Grown[], outputs: number): Forest {
-  let best: Forest | null = null;
-  let least = Infinity;
-  for (const [limit] of COSTS) {
-    const forest = build(trees, outputs, limit);
-    const cost = costOf(forest);
-    if (cost < least) [best, least] = [forest, cost];
-  }
-  if (best === null) throw new Error("internal: no way to compute trees");
-  return best;
-}
-
-function costOf({ lookups }: Forest): number {
-  const largest = lookups.reduce((most, { boxes }) => Math.max(most, boxes), 0);
-  const each = COSTS.find(([boxes]) => boxes >= largest)?.[1] ?? Infinity;
-  return each * lookups.length;
-}
-
-function build(trees: readonly Grown[], outputs: number, boxes: number): Forest {
-  const builder = new ForestBuilder(outputs, boxes);
+  const pieces = new Pieces(Math.max(...COSTS.map(([boxes]) => boxes)));
+  const partitions = COSTS.map(([boxes, cost]) => {
+    const partition = new Partition(boxes, pieces);
+    const lookups = trees.reduce((sum, tree) => sum + partition.freeCost(tree, 0), 0);
+    return { partition, cost: cost * lookups };
+  });
+  const least = Math.min(...partitions.map(({ cost }) => cost));
+  const best = partitions.find(({ cost }) => cost === least);
+  if (!best) throw new Error("internal: no way to compute trees");
+  const builder = new ForestBuilder(outputs, best.partition);
   for (const tree of trees) builder.add(tree);
   return builder.finish();
 }
@@ -89,8 +80,8 @@ class ForestBuilder {
   readonly #sums: Map<number, Float64Array>[];
   readonly #base: number[];
 
-  constructor(outputs: number, boxes: number) {
-    this.#partition = new Partition(boxes);
+  constructor(outputs: number, partition: Partition) {
+    this.#partition = partition;
     this.#sums = Array.from({ length: outputs }, () => new Map<number, Float64Array>());
     this.#base = Array.from({ length: outputs }, () => 0);
   }
@@ -176,7 +167,7 @@ class ForestBuilder {
   /** Index of a lookup; what reads the same is one lookup with the sum of the results. */
   #push(lookup: ForestLookup): number {
     const { parts, indicator, boxes } = lookup;
-    const text = [...parts].map(([feature, part]) => `${feature}:${part.join(",")}`).sort();
+    const text = [...parts].map(([feature, part]) => `${feature}:${stepsOf(part)}`).sort();
     const key = JSON.stringify([lookup.kind, boxes, indicator, text]);
     const known = this.#known.get(key);
     if (known === undefined) {
@@ -192,6 +183,15 @@ class ForestBuilder {
     }
     return known;
   }
+}
+
+/** Where a function of a feature changes, and to what. */
+function stepsOf(part: Float64Array): string {
+  const steps: string[] = [];
+  part.forEach((value, code) => {
+    if (code === 0 || value !== part[code - 1]) steps.push(`${code} ${value}`);
+  });
+  return steps.join();
 }
 
 function minus(a: readonly number[], b: readonly number[]): number[] {

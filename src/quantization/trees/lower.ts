@@ -17,6 +17,9 @@ export interface Lowering {
   readonly name: string;
 }
 
+/** Boxes up to which lookups take no extension. */
+const SMALL = 32;
+
 /** Whole numbers [rows, outputs] from codes [rows, columns]. */
 export function lowerForest<V>(target: Target<V>, codes: V, lowering: Lowering): V {
   const { forest, total, name, sizes } = lowering;
@@ -58,72 +61,43 @@ function askAll<V>(
 ): Answers<V> {
   const bins = target.emit({ kind: "oneHot", sizes }, [codes], name);
   const starts: number[] = [];
-  const parts: V[] = [];
-  let bin = 0;
-  let count = 0;
-  for (const size of sizes) {
-    starts.push(count);
-    if (size > 0) {
-      const own = move(target, [bins], [1, size], range(bin, size), name);
-      const weights = Array.from({ length: size * (size - 1) }, (_, i) =>
-        Number(Math.floor(i / (size - 1)) > i % (size - 1)),
-      );
-      parts.push(multiply(target, own, int64([size, size - 1], weights), name));
-      bin += size;
-      count += size - 1;
+  const features: number[] = [];
+  const values: number[] = [];
+  sizes.forEach((size, feature) => {
+    starts.push(features.length);
+    for (let least = 1; least < size; least++) {
+      features.push(feature);
+      for (let code = 0; code < size; code++) values.push(Number(code >= least));
     }
-  }
-  return { value: join(target, parts, count, name), count, starts };
+  });
+  const questions = { features: Int32Array.from(features), values: Int32Array.from(values) };
+  const value = target.emit({ kind: "select", sizes, ...questions }, [bins], name);
+  return { value, count: features.length, starts };
 }
 
 function lookUp<V>(
   target: Target<V>,
   answers: Answers<V>,
-  {
-    forest,
-    name,
-    outputs,
-    computed,
-  }: Lowering & { readonly outputs: number; readonly computed: number },
+  { forest, name, outputs, computed }: Lowering & Widths,
 ): V[] {
-  const layers = layersOf(forest.lookups);
   const sums: V[] = [];
   const indicators = new Map<number, number>();
   let known: V = answers.value;
   let count = answers.count;
-  for (const layer of layers) {
+  for (const layer of layersOf(forest.lookups)) {
     const found: V[] = [];
     for (const group of layer) {
       const lookups = group.map((index) => forest.lookups[index]);
       const read = readAll(target, known, lookups, { answers, indicators, name });
-      const [{ kind, boxes }] = lookups;
-      const encoding = { kind: "each", range: { lo: 0, hi: boxes - 1 } } as const;
-      if (kind === "indicator") {
-        const results = int64(
-          [boxes],
-          range(0, boxes).map((box) => Number(box === 0)),
-        );
-        const list = { op: { kind: "list", first: 0, results }, inputs: [-1] } as const;
-        found.push(target.emit({ kind: "table", encoding, steps: [list] }, [read], name));
+      const [{ kind }] = lookups;
+      const boxes = Math.max(...lookups.map((lookup) => lookup.boxes));
+      if (kind === "outputs") {
+        sums.push(...outputTables(target, read, lookups, { name, outputs, computed }));
+      } else {
+        const results = range(0, boxes).map((box) => Number(box === 0));
+        found.push(lookUpEach(target, read, int64([boxes], results), name));
         group.forEach((index, i) => indicators.set(index, count + i));
         count += group.length;
-      } else {
-        const items = itemsOf(lookups, computed);
-        if (items.length === 0) continue;
-        const results = int64(
-          [boxes, items.length],
-          range(0, boxes).flatMap((box) => items.map(({ values }) => values[box])),
-        );
-        const list = { op: { kind: "list", first: 0, results }, inputs: [-1] } as const;
-        const rows = items.map(({ row }) => row);
-        const isEach = items.length === group.length && rows.every((row, i) => row === i);
-        const copies = isEach ? read : move(target, [read], [1, rows.length], rows, name);
-        const table = target.emit({ kind: "table", encoding, steps: [list] }, [copies], name);
-        const weights = range(0, computed).map((output) =>
-          items.map((item) => Number(item.output === output)),
-        );
-        const all = columnsOf([...weights, ...remainder(weights, outputs)]);
-        sums.push(multiply(target, table, all, name));
       }
     }
     if (found.length > 0) known = join(target, [known, ...found], count, name);
@@ -131,7 +105,46 @@ function lookUp<V>(
   return sums;
 }
 
-/** Lookups that depend on no other first; those of one layer in groups that have as many boxes. */
+/** Number of outputs, and of those that are computed themselves. */
+interface Widths {
+  readonly outputs: number;
+  readonly computed: number;
+}
+
+/** What lookups of one number of boxes add to the outputs: a table for each output, of the lookups that matter to it. */
+function outputTables<V>(
+  target: Target<V>,
+  read: V,
+  lookups: readonly ForestLookup[],
+  { name, outputs, computed }: Widths & Pick<Lowering, "name">,
+): V[] {
+  return range(0, computed).flatMap((output) => {
+    const columns = lookups.map((lookup) =>
+      lookup.kind === "outputs" ? lookup.results.map((result) => result[output]) : [],
+    );
+    const rows = range(0, lookups.length).filter((row) => columns[row].some((x) => x !== 0));
+    if (rows.length === 0) return [];
+    const boxes = Math.max(...lookups.map((lookup) => lookup.boxes));
+    const results = range(0, boxes).flatMap((box) => rows.map((row) => columns[row][box] ?? 0));
+    const own =
+      rows.length === lookups.length ? read : move(target, [read], [1, rows.length], rows, name);
+    const table = lookUpEach(target, own, int64([boxes, rows.length], results), name);
+    const unit = range(0, computed).map((other) => rows.map(() => Number(other === output)));
+    return [multiply(target, table, columnsOf([...unit, ...remainder(unit, outputs)]), name)];
+  });
+}
+
+/** A lookup of each of some numbers from 0 up to the number of results. */
+function lookUpEach<V>(target: Target<V>, x: V, results: Tensor<"int64">, name: string): V {
+  const range = { lo: 0, hi: results.shape[0] - 1 };
+  const steps = [{ op: { kind: "list", first: 0, results }, inputs: [-1] }] as const;
+  return target.emit({ kind: "table", encoding: { kind: "each", range }, steps }, [x], name);
+}
+
+/**
+ * Lookups that depend on no other first. Those of one layer are one table operation, with the boxes of the largest, since they
+ * share its parameters anyway; one with so many boxes that it takes an extension is another.
+ */
 function layersOf(lookups: readonly ForestLookup[]): number[][][] {
   const depths: number[] = [];
   const layers: Map<string, number[]>[] = [];
@@ -139,7 +152,7 @@ function layersOf(lookups: readonly ForestLookup[]): number[][][] {
     const depth = indicator === null ? 0 : depths[indicator.lookup] + 1;
     depths.push(depth);
     const layer = (layers[depth] ??= new Map<string, number[]>());
-    const key = `${kind} ${boxes}`;
+    const key = `${kind} ${Math.max(SMALL, 2 ** Math.ceil(Math.log2(boxes)))}`;
     layer.set(key, [...(layer.get(key) ?? []), index]);
   });
   return layers.map((layer) => [...layer.values()]);
@@ -209,23 +222,6 @@ function differences(
     }
   }
   return { constant, terms };
-}
-
-/** One table of one lookup: what it adds to one output. */
-interface Item {
-  readonly row: number;
-  readonly output: number;
-  readonly values: readonly number[];
-}
-
-/** Tables that give anything but zeros, lookup by lookup, so that those of one lookup share its keyswitch. */
-function itemsOf(lookups: readonly ForestLookup[], outputs: number): Item[] {
-  return lookups.flatMap((lookup, row) => {
-    if (lookup.kind !== "outputs") return [];
-    return range(0, outputs)
-      .map((output) => ({ row, output, values: lookup.results.map((result) => result[output]) }))
-      .filter(({ values }) => values.some((value) => value !== 0));
-  });
 }
 
 /** Weights of answers for sums that need no lookup; they are 0 at the lowest codes. */

@@ -36,15 +36,36 @@ export function conditionsOf({ trail }: Split, cut: number): readonly number[] {
   return [...new Set(trail.slice(cut))];
 }
 
+/** Pieces of at most so many codes, found once. */
+export class Pieces {
+  readonly #most: number;
+  readonly #known = new Map<Split, readonly Shape[]>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  below(split: Split): readonly Shape[] {
+    const known = this.#known.get(split);
+    if (known) return known;
+    // Only a root has no condition in front of it.
+    const shapes = shapesBelow(split, split.trail.length === 0 ? this.#most : this.#most / 2);
+    this.#known.set(split, shapes);
+    return shapes;
+  }
+}
+
 /** The cheapest partition of a tree into lookups of at most `boxes` boxes. */
 export class Partition {
   readonly #boxes: number;
+  readonly #pieces: Pieces;
   readonly #known = new Map<Split, Priced<Decision>[]>();
   readonly #free = new Map<Split, Priced<FreeDecision>[]>();
 
-  /** At least 4 boxes, which every tree can be made of. */
-  constructor(boxes: number) {
+  /** At least 4 boxes, which every tree can be made of; pieces are looked up where they are known. */
+  constructor(boxes: number, pieces: Pieces) {
     this.#boxes = boxes;
+    this.#pieces = pieces;
   }
 
   /** Lookups below a node with a given base, its path read from depth `cut` on. */
@@ -110,7 +131,8 @@ export class Partition {
   }
 
   #shapes(split: Split, conditions: number, isOneFeature: boolean): readonly Shape[] {
-    const shapes = shapesBelow(split, Math.floor(this.#boxes / (conditions + 1)));
+    const most = this.#boxes / (conditions + 1);
+    const shapes = this.#pieces.below(split).filter(({ size }) => size <= most);
     const alone = isOneFeature ? oneFeatureBelow(split) : null;
     if (alone === null) return shapes;
     const exits = alone

@@ -41,11 +41,15 @@ export function digitsOf([root, ...others]: readonly Split[]): Digit[] {
   return inOrder.map(([feature, splits]) => {
     const possible = root.path.get(feature);
     const digits = new Uint16Array(splits[0].answers.length);
-    const places = new Map<string, number>();
+    const places = new Map<string | number, number>();
     const examples: number[] = [];
+    const [first] = splits;
     digits.forEach((_, code) => {
       if (possible && possible[code] === 0) return;
-      const answers = splits.map((split) => split.answers[code]).join("");
+      const isAlone = splits.length === 1;
+      const answers = isAlone
+        ? first.answers[code]
+        : splits.map((split) => split.answers[code]).join("");
       const digit = places.get(answers) ?? places.size;
       if (digit === places.size) examples.push(code);
       places.set(answers, digit);
@@ -77,11 +81,12 @@ export function shapesBelow(root: Split, most: number): Shape[] {
     extend(splits, size, rest, [...exits, next]);
     if (next.kind === "end" || splits.length === MOST_SPLITS) return;
     const larger = [...splits, next];
-    const largerSize = sizeOfDigits(digitsOf(larger));
+    // A feature that nobody asked before has two digits: no question is asked whose answer is known.
+    const isNew = splits.every(({ feature }) => feature !== next.feature);
+    const largerSize = isNew ? 2 * size : sizeOfDigits(digitsOf(larger));
     if (largerSize <= most) extend(larger, largerSize, [...rest, next.low, next.high], exits);
   };
-  const own = sizeOfDigits(digitsOf([root]));
-  if (own <= most) extend([root], own, [root.low, root.high], []);
+  if (most >= 2) extend([root], 2, [root.low, root.high], []);
   const whole = splitsBelow(root, most);
   if (whole !== null && whole.length > MOST_SPLITS) {
     const size = sizeOfDigits(digitsOf(whole));

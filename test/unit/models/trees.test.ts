@@ -1,0 +1,92 @@
+/**
+ * Models of trees by their classes, from ONNX and from the boosters' own files: labels, probabilities and values of the float
+ * model, and missing values.
+ */
+import { describe, expect, test } from "vitest";
+import {
+  DecisionTreeClassifier,
+  DecisionTreeRegressor,
+  ExtraTreesClassifier,
+  GradientBoostingClassifier,
+  HistGradientBoostingClassifier,
+  LGBMClassifier,
+  LGBMRegressor,
+  RandomForestClassifier,
+  RandomForestRegressor,
+  XGBClassifier,
+  XGBRegressor,
+} from "../../../src/models/index.ts";
+import { importGraph } from "../../../src/import.ts";
+import { evaluate } from "../../../src/onnx/evaluate.ts";
+import type { Tensor } from "../../../src/tensor/tensor.ts";
+import { rejectionOf } from "../../support/errors.ts";
+import {
+  elementsOf,
+  inputTensors,
+  readRecorded,
+  readSklearnFile,
+  type RecordedCase,
+} from "../../support/sklearn-fixtures.ts";
+
+interface Recorded {
+  readonly model: Uint8Array;
+  readonly rows: readonly Tensor[];
+  readonly label: readonly (number | string)[];
+  readonly values: readonly number[];
+}
+
+function recorded(name: string): Recorded {
+  const model = readSklearnFile(name, "model.onnx");
+  const graph = importGraph(model);
+  const rows = inputTensors(graph, readRecorded<RecordedCase>(name, "case.json"));
+  const outputs = evaluate(graph, rows);
+  const last = outputs[outputs.length - 1];
+  return { model, rows, label: elementsOf(graph.outputs[0], outputs[0]), values: [...last.data] };
+}
+
+function relativeError(got: Tensor, expected: readonly number[]): number {
+  const range = Math.max(...expected) - Math.min(...expected);
+  return Math.max(...expected.map((y, i) => Math.abs(y - got.data[i]))) / range;
+}
+
+describe("a classifier", () => {
+  test.each([
+    ["tree", DecisionTreeClassifier],
+    ["tree_multi", DecisionTreeClassifier],
+    ["forest", RandomForestClassifier],
+    ["forest_multi", RandomForestClassifier],
+    ["extra_trees", ExtraTreesClassifier],
+    ["gradient_boosting", GradientBoostingClassifier],
+    ["hist_boosting", HistGradientBoostingClassifier],
+    ["xgboost", XGBClassifier],
+    ["xgboost_multi", XGBClassifier],
+    ["lightgbm", LGBMClassifier],
+    ["pipeline_imputer", DecisionTreeClassifier],
+  ] as const)("of %s keeps labels and probabilities", async (name, Model) => {
+    const { model, rows, label, values } = recorded(name);
+    const classifier = await Model.fromOnnx(model, rows, { nBits: 8 });
+    expect(classifier.predict(rows)).toEqual(label);
+    expect(classifier.predictProba(rows).shape).toEqual([label.length, classifier.classes.length]);
+    expect(relativeError(classifier.predictProba(rows), values)).toBeLessThan(0.02);
+  });
+});
+
+describe("a regressor", () => {
+  test.each([
+    ["tree_regressor", DecisionTreeRegressor],
+    ["forest_regressor", RandomForestRegressor],
+    ["xgboost_regressor", XGBRegressor],
+    ["lightgbm_regressor", LGBMRegressor],
+  ] as const)("of %s keeps values", async (name, Model) => {
+    const { model, rows, values } = recorded(name);
+    const regressor = await Model.fromOnnx(model, rows, { nBits: 8 });
+    expect(relativeError(regressor.predict(rows), values)).toBeLessThan(0.02);
+  });
+});
+
+test("another kind of model is refused", async () => {
+  const { model, rows } = recorded("forest_regressor");
+  const error = await rejectionOf(() => RandomForestClassifier.fromOnnx(model, rows));
+  expect(error.code).toBe("BAD_MODEL");
+  expect(error.message).toContain("got a tree regressor; use RandomForestRegressor");
+});
