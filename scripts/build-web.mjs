@@ -77,7 +77,11 @@ function debianToolchain() {
   return {
     cargo: existsSync("/usr/bin/cargo") ? "/usr/bin/cargo" : "cargo",
     options: ["-Zbuild-std=std,panic_abort"],
-    environment: { RUSTC: "/usr/bin/rustc", RUSTC_BOOTSTRAP: "1" },
+    environment: {
+      RUSTC: "/usr/bin/rustc",
+      RUSTC_BOOTSTRAP: "1",
+      CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: "/usr/bin/wasm-ld-19",
+    },
     linker: ["/usr/bin/wasm-ld-19"],
   };
 }

@@ -156,7 +156,8 @@ export class RemoteServer {
 
   /** Hands in encrypted inputs. The job that comes back is on the server's disk: it will be done, once. */
   submit(model: string, inputs: Uint8Array, options: SubmitOptions = {}): Promise<JobInfo> {
-    const { idempotencyKey = crypto.randomUUID(), signal } = options;
+    // `randomUUID` is missing in pages that come over HTTP from another machine.
+    const { idempotencyKey = toHex(crypto.getRandomValues(new Uint8Array(16))), signal } = options;
     return this.#json<JobInfo>(`/models/${encodeURIComponent(model)}/jobs`, {
       method: "POST",
       headers: {
