@@ -47,7 +47,9 @@ export const FIVE_BITS = [
 export async function startServer(models, { data, port = 0, args = [] }) {
   const given = ["serve", models, "--data", data, "--port", String(port), ...args];
   const child = spawn(process.execPath, [entry, ...given], { stdio: ["ignore", "pipe", "pipe"] });
-  process.on("exit", () => child.kill("SIGKILL"));
+  const kill = () => child.kill("SIGKILL");
+  process.on("exit", kill);
+  child.on("close", () => process.off("exit", kill));
   let log = "";
   let isReady = false;
   const closed = new Promise((resolve) => child.on("close", (code) => resolve(code)));
