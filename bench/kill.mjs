@@ -49,28 +49,42 @@ const load = { isOver: false };
 let answered = 0;
 let repeated = 0;
 
+/** Repeats a call for as long as no server answers, as often as it takes. */
+async function stubbornly(call) {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (error.code !== "UNAVAILABLE") throw error;
+      await wait(50);
+    }
+  }
+}
+
 /** Hands in one row and reads what it gives, through any number of restarts. */
 async function once(server, { name, inputs, expected }, row) {
   const idempotencyKey = randomUUID();
-  const job = await server.submit(name, inputs[row], { idempotencyKey });
+  const submit = () => stubbornly(() => server.submit(name, inputs[row], { idempotencyKey }));
+  const job = await submit();
   if (accepted.has(job.id)) problems.push(`job ${job.id} was made twice`);
   accepted.set(job.id, expected[row]);
   if (Math.random() < 0.3) {
-    const again = await server.submit(name, inputs[row], { idempotencyKey });
+    const again = await submit();
     repeated++;
     if (again.id !== job.id) problems.push(`one idempotency key gave ${job.id} and ${again.id}`);
   }
-  const { state, error } = await server.follow(job.id);
+  const { state, error } = await stubbornly(() => server.follow(job.id));
   if (state !== "done") problems.push(`job ${job.id} ended as ${state}: ${JSON.stringify(error)}`);
-  const first = Buffer.from(await server.result(job.id));
+  const first = Buffer.from(await stubbornly(() => server.result(job.id)));
   if (!first.equals(expected[row]))
     problems.push(`job ${job.id} gave other bytes than a local run`);
   answered++;
 }
 
 async function keepAsking(client) {
-  const server = remote(`http://127.0.0.1:${port}`, { retries: 12 });
-  await server.uploadKeys(client.evaluationKeys, { pieceBytes: 1 << 20 });
+  const server = remote(`http://127.0.0.1:${port}`, { retries: 0 });
+  const upload = () => server.uploadKeys(client.evaluationKeys, { pieceBytes: 1 << 20 });
+  await stubbornly(upload);
   for (let row = 0; !load.isOver; row = (row + 1) % ROWS) await once(server, client, row);
 }
 

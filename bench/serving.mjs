@@ -47,13 +47,18 @@ export const FIVE_BITS = [
 export async function startServer(models, { data, port = 0, args = [] }) {
   const given = ["serve", models, "--data", data, "--port", String(port), ...args];
   const child = spawn(process.execPath, [entry, ...given], { stdio: ["ignore", "pipe", "pipe"] });
+  process.on("exit", () => child.kill("SIGKILL"));
   let log = "";
+  let isReady = false;
   const closed = new Promise((resolve) => child.on("close", (code) => resolve(code)));
   const url = await new Promise((resolve, reject) => {
     const read = (text) => {
       log += text;
+      if (isReady) return; // a log of megabytes is not searched again for each line
       const found = /^serving .* at (http:\S+)$/m.exec(log)?.[1];
-      if (found !== undefined) resolve(found);
+      if (found === undefined) return;
+      isReady = true;
+      resolve(found);
     };
     child.stdout.setEncoding("utf8").on("data", read);
     child.stderr.setEncoding("utf8").on("data", read);

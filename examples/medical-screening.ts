@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { Client, LogisticRegression, Server, loadEngine } from "sotto";
 
 // Ten measurements of a tumour's cells and the diagnosis, "benign" or "malignant" (UCI, Breast Cancer Wisconsin, CC BY 4.0).
-const text = await readFile("test/fixtures/breast_cancer.csv", "utf8");
+const text = await readFile("test/fixtures/breast_cancer/data.csv", "utf8");
 const [header, ...cases] = text
   .trim()
   .split("\n")

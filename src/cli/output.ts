@@ -9,6 +9,7 @@ import type { UniformQuantizer } from "../quantization/quantizer.ts";
 import type { CircuitStatistics, Statistics } from "../execute/statistics.ts";
 import type { TuningResult } from "../tune/front.ts";
 import { toNested } from "../tensor/nested.ts";
+import type { GraphValue } from "../onnx/graph.ts";
 import type { Nested, Tensor } from "../tensor/tensor.ts";
 import { formatBytes, formatDuration, formatProbability, table, wantsColor } from "./terminal.ts";
 
@@ -87,16 +88,35 @@ export function frontJson({ front, chosen, ...about }: TuningResult): object {
   return { ...about, chosen: chosen === null ? null : front.indexOf(chosen), front };
 }
 
-/** Rows of each output, at most ten numbers of each row. */
-export function outputsText(outputs: readonly Tensor[]): string {
+/** Texts as nested lists. */
+export type NestedTexts = string | readonly NestedTexts[];
+
+/** Outputs of a model as JSON has them: nested lists of numbers, or of texts where the model's labels are texts. */
+export function outputsJson(
+  values: readonly GraphValue[],
+  outputs: readonly Tensor[],
+): (Nested | NestedTexts)[] {
+  return outputs.map((output, i) => {
+    const { strings } = values[i];
+    const name = (codes: Nested): NestedTexts =>
+      typeof codes === "number" ? (strings?.[codes] ?? "") : codes.map(name);
+    return strings ? name(toNested(output)) : toNested(output);
+  });
+}
+
+/** Rows of each output, at most ten numbers of each row, or texts. */
+export function outputsText(values: readonly GraphValue[], outputs: readonly Tensor[]): string {
   const rows: (string | number)[][] = [];
   outputs.forEach(({ shape, data }, index) => {
+    const { strings } = values[index];
     const count = shape[0] ?? 1;
     const size = count === 0 ? 0 : data.length / count;
     for (let row = 0; row < count; row++) {
-      const values = Array.from(data.subarray(row * size, row * size + Math.min(size, 10)));
+      const shown = Array.from(data.subarray(row * size, row * size + Math.min(size, 10)));
       const more = size > 10 ? " …" : "";
-      const text = values.map((value) => Number(value.toPrecision(4))).join("  ");
+      const text = shown
+        .map((value) => (strings ? (strings[value] ?? "") : Number(value.toPrecision(4))))
+        .join("  ");
       rows.push([row, index, `${text}${more}`]);
     }
   });

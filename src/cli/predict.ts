@@ -14,7 +14,14 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { compileModel, limitRows, newTimings, prepareKeys, quantizeModel } from "./model.ts";
 import { readTensors, runEncrypted, threadsOf, withProgress, type EncryptedRun } from "./model.ts";
 import type { PredictOptions } from "./options.ts";
-import { costJson, outputsText, quantizerJson, summaryText, writeJson } from "./output.ts";
+import {
+  costJson,
+  outputsJson,
+  outputsText,
+  quantizerJson,
+  summaryText,
+  writeJson,
+} from "./output.ts";
 import type { Timings } from "./output.ts";
 
 /** What a mode gives: codes in and out, and the model behind them. */
@@ -40,12 +47,12 @@ export async function predict(options: PredictOptions): Promise<void> {
   const statistics = compiled?.circuit.statistics ?? null;
   if (options.json !== "-") {
     const summary = summaryText(counts, statistics, timings);
-    process.stdout.write(`${outputsText(outputs)}\n${summary}\n`);
+    process.stdout.write(`${outputsText(module.after.outputs, outputs)}\n${summary}\n`);
   }
   if (options.json === undefined) return;
   await writeJson(options.json, {
     mode: options.mode,
-    outputs: outputs.map(toNested),
+    outputs: outputsJson(module.after.outputs, outputs),
     quantizedInputs: codes.map(toNested),
     quantizedOutputs: answers.map(toNested),
     inputQuantizers: module.inputs.map(({ quantizer }) => quantizerJson(quantizer)),

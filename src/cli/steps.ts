@@ -14,7 +14,7 @@ import { loadEngine } from "../native/load.ts";
 import { toNested } from "../tensor/nested.ts";
 import { EVALUATION_FILE, follow, readTensors, SECRET_FILE, writeKeys } from "./model.ts";
 import type { DecryptOptions, EncryptOptions, KeygenOptions, RunOptions } from "./options.ts";
-import { outputsText, writeBytes, writeJson } from "./output.ts";
+import { outputsJson, outputsText, writeBytes, writeJson } from "./output.ts";
 import { createProgress } from "./progress.ts";
 import { readBytes } from "./read-array.ts";
 
@@ -98,11 +98,11 @@ export async function decrypt(options: DecryptOptions): Promise<void> {
   const codes = client.decrypt(await readBytes(options.outputs));
   const outputs = client.dequantize(codes);
   if (options.json === undefined) {
-    process.stdout.write(`${outputsText(outputs)}\n`);
+    process.stdout.write(`${outputsText(client.spec.after.outputs, outputs)}\n`);
     return;
   }
   await writeJson(options.json, {
-    outputs: outputs.map(toNested),
+    outputs: outputsJson(client.spec.after.outputs, outputs),
     quantizedOutputs: codes.map(toNested),
   });
 }

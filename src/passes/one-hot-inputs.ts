@@ -12,6 +12,7 @@ import {
   type SelectOp,
   type TableOp,
   type ValueId,
+  countReaders,
   dropDead,
   oneHotOf,
   valueId,
@@ -113,10 +114,16 @@ function movedInputs({ values }: Circuit): (Moved | null)[] {
 /** Inputs that are read one-hot already, and those for which it saves lookups. */
 function hotInputs(circuit: Circuit, moved: readonly (Moved | null)[]): ReadonlyMap<ValueId, Hot> {
   const hot = new Map<ValueId, Hot>();
+  const readers = countReaders(circuit);
   for (const [i, { op }] of circuit.values.entries()) {
     if (op.kind !== "input") continue;
     const stated = oneHotOf(circuit, valueId(i));
-    if (stated) hot.set(valueId(i), { lowest: stated.lowest, sizes: stated.sizes });
+    if (stated === null) continue;
+    const { lowest, sizes } = stated;
+    if (sizes.includes(0) && readers[i] > 1) {
+      throw new Error(`internal: codes of %${i} are read that its unit vectors leave out`);
+    }
+    hot.set(valueId(i), { lowest, sizes });
   }
   for (const { op, inputs, shape } of circuit.values) {
     const from = op.kind === "table" && isWritable(op) ? moved[inputs[0]] : null;

@@ -348,7 +348,7 @@ const deploying: Readonly<Record<string, Condition>> = {
   "a file of another version": {
     code: "BAD_BYTES",
     where: /^clientSpec$/,
-    expected: /format version 1/,
+    expected: /format version 2/,
     got: /9/,
     call: () => decodeClientSpec(compiled.clientBytes.with(7, 9)),
   },

@@ -168,6 +168,15 @@ describe("a one-hot value", () => {
     expect(lowered.spec.inputs[0].oneHot).toEqual({ lowest: 0, sizes });
   });
 
+  test("that leaves features out cannot stand for the codes of its input", () => {
+    const circuit = circuitOf((b) => {
+      const x = b.input(0, [1, 3], { lo: 0, hi: 9 }, "x");
+      return [b.emit({ kind: "oneHot", sizes }, [x], "hot"), x];
+    });
+    const run = () => runPasses(circuit, { calibration: [codes], bounds: "guaranteed" });
+    expect(run).toThrow("internal: codes of %0");
+  });
+
   test("is encrypted only for codes that it has", () => {
     const { run } = lowerCircuit(built, [codes], "guaranteed");
     const error = errorOf(() => run([int64([1, 3], [0, 1, 5])]));

@@ -10,7 +10,7 @@ import { LinearRegression, LogisticRegression, Ridge } from "../../../src/models
 import { float64 } from "../../../src/tensor/tensor.ts";
 import { rejectionOf } from "../../support/errors.ts";
 
-const file = new URL("../../fixtures/breast_cancer.csv", import.meta.url);
+const file = new URL("../../fixtures/breast_cancer/data.csv", import.meta.url);
 const lines = readFileSync(file, "utf8").trim().split("\n").slice(1);
 const rows = lines.slice(0, 400).map((line) => line.split(",").slice(0, -1).map(Number));
 const diagnoses = lines.map((line) => line.split(",").at(-1) ?? "");

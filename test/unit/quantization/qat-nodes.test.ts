@@ -143,7 +143,7 @@ describe("a quantizer", () => {
     };
     const module = importQat(withQuant([sign]), rows);
     const circuit = module.circuitFor("calibrated");
-    const table = circuit.values.find(({ op }) => op.kind === "table");
+    const table = circuit.values.find(({ op }) => op.kind === "select");
     expect(table?.bounds?.guaranteed).toEqual({ lo: -1, hi: 1 });
     const [expected] = evaluate(importOnnx(withQuant([sign])), [rows]);
     const got = module.forward(rows);
@@ -300,7 +300,8 @@ test.each([
   const { options } = module.inputs[0].quantizer;
   expect(options.nBits).toBe(bits);
   expect(options.isPrecomputedQat).toBe(!twice);
-  const tables = module.circuitFor("calibrated").values.filter(({ op }) => op.kind === "table");
+  // A table on an input is a function of its unit vector.
+  const tables = module.circuitFor("calibrated").values.filter(({ op }) => op.kind === "select");
   expect(tables).toHaveLength(twice ? 2 : 0);
 });
 
