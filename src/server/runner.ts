@@ -41,6 +41,8 @@ export class Runner {
   readonly #queue = new FairQueue<Job>();
   readonly #running = new Map<Job, AbortController>();
   readonly #retries = new Set<NodeJS.Timeout>();
+  /** Of the running jobs, those whose result is not there yet: the engine does not wait for the disk. */
+  #computing = 0;
   #isStopped = false;
   #idle: (() => void) | null = null;
 
@@ -83,16 +85,16 @@ export class Runner {
   }
 
   #next(): void {
-    while (!this.#isStopped && this.#running.size < this.#options.lanes) {
+    while (!this.#isStopped && this.#computing < this.#options.lanes) {
       const job = this.#queue.take();
       if (job === undefined) break;
       if (job.isDeleted) continue;
       const controller = new AbortController();
       this.#running.set(job, controller);
+      this.#computing++;
       void this.#run(job, controller.signal).then(() => {
         this.#running.delete(job);
         if (this.#running.size === 0) this.#idle?.();
-        this.#next();
       });
     }
   }
@@ -106,7 +108,10 @@ export class Runner {
     tell(job);
     metrics.started(Date.now() - Date.parse(acceptedAt));
     try {
-      const outcome = await this.#outcome(job, signal);
+      const outcome = await this.#outcome(job, signal).finally(() => {
+        this.#computing--;
+        this.#next();
+      });
       if (outcome === null || job.isDeleted) return;
       await jobs.finish(job, outcome);
       const isDone = "outputs" in outcome;
