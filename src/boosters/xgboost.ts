@@ -69,11 +69,17 @@ export function readXgboost(bytes: Uint8Array): Model {
     trees,
     featureCount: count("num_feature"),
     outputCount,
-    baseValues: baseScores(parameters, outputCount).map((base) =>
-      Math.fround(objective.toMargin(base)),
-    ),
+    baseValues: baseScores(parameters, outputCount).map((base) => marginOf(base, objective)),
     link: objective.link,
   });
+}
+
+/** A probability of 0 or a mean below 0 has no margin. */
+function marginOf(base: number, { toMargin }: Objective): number {
+  const margin = Math.fround(toMargin(base));
+  if (Number.isFinite(margin)) return margin;
+  const message = `base_score ${base} is outside what the objective allows; train the model again`;
+  throw new SottoError("BAD_MODEL", WHERE, message);
 }
 
 function parse(bytes: Uint8Array): Json {

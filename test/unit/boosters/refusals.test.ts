@@ -30,6 +30,7 @@ describe("XGBoost's JSON", () => {
     ['"num_feature":"8","num_target"', '"num_feature":"0","num_target"', /BAD_MODEL.*features/],
     ['"num_class":"0"', '"num_class":"4"', /BAD_MODEL.*two classes/],
     ['"base_score":"6', '"base_score":"x', /BAD_MODEL.*base_score/],
+    ['"base_score":"6.272989E-1"', '"base_score":"1"', /BAD_MODEL.*base_score 1 is outside/],
     ['"learner"', '"lerner"', /BAD_MODEL.*save_model/],
     ['"version":[2,1,4]}', '"version":[2,1,4]', /BAD_MODEL.*not JSON/],
   ];
