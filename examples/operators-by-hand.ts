@@ -53,4 +53,4 @@ console.log(
 );
 // > encrypted as in the clear: true
 console.log("operators that can be used so:", quantizedOperators.size);
-// > operators that can be used so: 94
+// > operators that can be used so: 99

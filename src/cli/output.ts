@@ -130,6 +130,12 @@ function noiseRows({ interior }: Statistics): [string, string][] {
   return [["noise that tables bear, std", share]];
 }
 
+/** Where every table bears noise there is no exact step that could be missed. */
+function failureText({ interior, log2FailureProbability }: Statistics): string {
+  if (interior !== null && log2FailureProbability === -Infinity) return "none is exact: noise";
+  return formatProbability(log2FailureProbability);
+}
+
 /** Costs and times for people. */
 export function summaryText(
   { tableLookups, maxBitWidth }: CircuitStatistics,
@@ -148,7 +154,7 @@ export function summaryText(
           : `predicted time, ${s.predictedThreads} threads`,
         formatDuration(s.predictedMs),
       ],
-      ["failure probability of an inference", formatProbability(s.log2FailureProbability)],
+      ["failure probability of an inference", failureText(s)],
       ...noiseRows(s),
       ["security", `${Math.floor(s.securityBits)} bits`],
       ["evaluation keys, as sent", formatBytes(s.evaluationKeyBytes)],

@@ -115,7 +115,7 @@ export class Client {
     throw new SottoError(
       "BAD_ARGUMENT",
       "client",
-      "expected a key, got none; call generateKey() or loadKey() first",
+      "expected a key, got none; make one (keygen, generateKey) or load one (loadKey) first",
     );
   }
 }

@@ -16,13 +16,14 @@ export interface InputSignature {
 
 /**
  * Checks that there is one good tensor of rows per input of the client's first graph, and runs that: floats to be quantized.
- * Those named in `mayMiss` may hold NaN. Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE or BAD_VALUE.
+ * Those named in `treeInputs` are read by trees: they may hold NaN, and float32 ones are compared in float32, whatever the rows
+ * come as. Throws EMPTY_CALIBRATION, BAD_DTYPE, BAD_SHAPE or BAD_VALUE.
  */
 export function prepareRows(
   before: Graph,
   tensors: readonly Tensor[],
   what: string,
-  mayMiss: ReadonlySet<string> = new Set(),
+  treeInputs: ReadonlySet<string> = new Set(),
 ): Tensor[] {
   checkCount(before.inputs.length, tensors, what);
   const isPassing = before.nodes.length === 0;
@@ -31,15 +32,16 @@ export function prepareRows(
     checkShape({ name, shape: before.shapes.get(name) ?? [] }, tensors[i], what);
     if (dtype !== "float32" && dtype !== "float64") return wholeNumbers(where, tensors[i], dtype);
     checkFloat(where, tensors[i]);
-    if (isPassing) checkFinite(where, tensors[i], mayMiss.has(name));
+    if (isPassing) checkFinite(where, tensors[i], treeInputs.has(name));
     return tensors[i];
   });
   return evaluate(before, rows).map((result, i) => {
     // Missing values may be what the client's first steps are there to fill.
-    const { name } = before.outputs[i];
-    if (!isPassing) checkFinite(`${what} ${name}`, result, mayMiss.has(name));
+    const { name, dtype } = before.outputs[i];
+    if (!isPassing) checkFinite(`${what} ${name}`, result, treeInputs.has(name));
     const isFloat = result.dtype === "float32" || result.dtype === "float64";
-    return isFloat ? result : cast(result, "float32");
+    const isSingle = !isFloat || (dtype === "float32" && treeInputs.has(name));
+    return isSingle ? cast(result, "float32") : result;
   });
 }
 
@@ -105,9 +107,9 @@ export function checkShape(input: InputSignature, { shape }: Tensor, what: strin
   );
 }
 
-function checkFinite(where: string, { data }: Tensor, mayMiss: boolean): void {
+function checkFinite(where: string, { data }: Tensor, treeInputs: boolean): void {
   const index = data.findIndex(
-    (value) => !Number.isFinite(value) && !(mayMiss && Number.isNaN(value)),
+    (value) => !Number.isFinite(value) && !(treeInputs && Number.isNaN(value)),
   );
   if (index >= 0) {
     throw new SottoError(

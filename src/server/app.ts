@@ -75,7 +75,7 @@ export async function buildApp(options: AppOptions, services: Services): Promise
   for (const schema of SHARED) app.addSchema(schema);
   addBodies(app);
   addAnswers(app, services);
-  addGate(app, options);
+  addHostCheck(app, options);
   await app.register(swagger, documentOf(options));
   await app.register(rateLimit, {
     max: options.requestsPerMinute,
@@ -85,8 +85,13 @@ export async function buildApp(options: AppOptions, services: Services): Promise
   if (options.web !== null) {
     await app.register(fastifyStatic, { root: options.web, cacheControl: false });
   }
+  // The gate belongs to the routes and not to an address: a router reads more than one spelling of it.
   await app.register((scope, _options, done) => {
+    addGate(scope, options);
     addRoutes(scope, services);
+    done();
+  });
+  await app.register((scope, _options, done) => {
     addOperations(scope, options, services);
     done();
   });
@@ -116,7 +121,8 @@ function addAnswers(app: FastifyInstance, { metrics }: Services): void {
     throw new SottoError("NOT_FOUND", "address", "there is nothing here; see /openapi.json");
   });
   app.addHook("onSend", async (request, reply, payload) => {
-    const isApi = request.url.startsWith("/v1") || reply.statusCode >= 400;
+    const route = request.routeOptions.url ?? "";
+    const isApi = route.startsWith("/v1/") || reply.statusCode >= 400;
     void reply
       .header("x-content-type-options", "nosniff")
       .header("referrer-policy", "no-referrer")
@@ -137,13 +143,17 @@ function addAnswers(app: FastifyInstance, { metrics }: Services): void {
   });
 }
 
-/** Runs before any handler and before any body is read. */
-function addGate(app: FastifyInstance, { tenants, isStopping }: AppOptions): void {
+function addHostCheck(app: FastifyInstance, { tenants }: AppOptions): void {
   app.decorateRequest("tenant", "");
   app.addHook("onRequest", async (request) => {
+    if (tenants() === null) checkHost(request);
+  });
+}
+
+/** Runs before any handler of a scope's routes and before any body is read. */
+function addGate(scope: FastifyInstance, { tenants, isStopping }: AppOptions): void {
+  scope.addHook("onRequest", async (request) => {
     const known = tenants();
-    if (known === null) checkHost(request);
-    if (!request.url.startsWith("/v1/")) return;
     const tenant = known === null ? LOCAL_TENANT : tenantOf(known, request.headers.authorization);
     if (tenant === undefined || tenant === METRICS_TENANT) {
       const text = "expected `Authorization: Bearer TOKEN` with a token of this server";

@@ -2,7 +2,7 @@
  * The models of a folder: either it holds `server.sotto` and `client.sotto` itself, or each of its folders may.
  * @module
  */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import type { ModelInfo } from "../client/remote-types.ts";
@@ -49,6 +49,13 @@ export async function loadModels(
 async function modelFolders(folder: string): Promise<[string, string][]> {
   if (!existsSync(folder)) {
     throw new SottoError("FILE_NOT_FOUND", folder, "expected a folder of compiled models");
+  }
+  if (!statSync(folder).isDirectory()) {
+    throw new SottoError(
+      "BAD_ARGUMENT",
+      folder,
+      "expected a folder of compiled models, got a file; name the folder that it lies in",
+    );
   }
   const holdsModel = (path: string): boolean => existsSync(join(path, PROGRAM_FILE));
   const found: [string, string][] = holdsModel(folder)

@@ -25,6 +25,8 @@ const VERBS = [
   "encrypt",
   "run",
   "decrypt",
+  "serve",
+  "token",
 ];
 const folder = temporaryFolder();
 

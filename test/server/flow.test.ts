@@ -1,6 +1,7 @@
 /**
  * The whole way through a real server process: spec, keys, inputs, progress, result; and what two tenants see of each other.
  */
+import { connect } from "node:net";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { JobInfo } from "../../src/client/remote-types.ts";
 import { toHex } from "../../src/format/blob.ts";
@@ -29,6 +30,16 @@ beforeAll(async () => {
   lookups = await makeClient(models, WITH_LOOKUPS);
   linear = await makeClient(models, LINEAR, 2);
 });
+
+/** The first line of the answer to a request that is written by hand. */
+async function answerToLine(url: string, line: string): Promise<string> {
+  const { port } = new URL(url);
+  const socket = connect(Number(port), "127.0.0.1");
+  socket.end(`${line}\r\nhost: localhost\r\nconnection: close\r\n\r\n`);
+  let text = "";
+  for await (const part of socket) text += String(part);
+  return text.split("\r\n")[0];
+}
 
 describe("one client", () => {
   let server: TestServer;
@@ -221,6 +232,15 @@ describe("two tenants", () => {
       await plain(server, "/metrics", { headers: { authorization: `Bearer ${alice}` } }),
     ).toMatchObject(unknown);
     expect(await plain(server, `/v1/keys?token=${bob}`)).toMatchObject(unknown);
+    // Other spellings of an address reach the same routes, and the same gate.
+    for (const path of ["/%761/keys", "/v%31/models", "//v1/keys", "/v1/%6beys"]) {
+      expect([401, 404]).toContain((await plain(server, path)).status);
+      const announced = await plain(server, path, { method: "POST", body: "{}" });
+      expect([401, 404]).toContain(announced.status);
+    }
+    expect(await answerToLine(server.url, "GET http://else.where/v1/models HTTP/1.1")).toMatch(
+      /^HTTP\/1\.1 40[014]/,
+    );
     expect(server.log()).toContain("/v1/models");
     for (const token of [alice, bob]) expect(server.log()).not.toContain(token);
   });

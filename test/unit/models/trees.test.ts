@@ -18,7 +18,8 @@ import {
 } from "../../../src/models/index.ts";
 import { importGraph } from "../../../src/import.ts";
 import { evaluate } from "../../../src/onnx/evaluate.ts";
-import type { Tensor } from "../../../src/tensor/tensor.ts";
+import { BinQuantizer } from "../../../src/quantization/bin-quantizer.ts";
+import { type Tensor, float32, float64 } from "../../../src/tensor/tensor.ts";
 import { rejectionOf } from "../../support/errors.ts";
 import {
   elementsOf,
@@ -48,6 +49,23 @@ function relativeError(got: Tensor, expected: readonly number[]): number {
   const range = Math.max(...expected) - Math.min(...expected);
   return Math.max(...expected.map((y, i) => Math.abs(y - got.data[i]))) / range;
 }
+
+describe("rows of doubles", () => {
+  test("are compared as the float32 numbers that the model was trained on", async () => {
+    const { model, rows } = recorded("forest_regressor");
+    const [x] = rows;
+    const trained = await RandomForestRegressor.fromOnnx(model, x);
+    const quantizer = trained.compiled.module.inputs[0].quantizer;
+    if (!(quantizer instanceof BinQuantizer)) throw new Error("expected bins");
+    // The decimal text of a threshold lies beside it in float64, and is it in float32.
+    const edges = quantizer.columns.map((column) => column.edges.at(-1) ?? 0);
+    const texts = edges.map((edge) => Number(edge.toPrecision(9)));
+    expect(texts.some((text, i) => text < edges[i])).toBe(true);
+    const shape = [1, texts.length];
+    const single = trained.compiled.quantizeInput<Tensor>(float32(shape, texts));
+    expect(trained.compiled.quantizeInput<Tensor>(float64(shape, texts))).toEqual(single);
+  });
+});
 
 describe("a classifier", () => {
   test.each([
