@@ -196,7 +196,7 @@ export class RemoteServer {
         if (isAborted(signal)) throw cancelled();
         if (failures >= this.#retries) throw unreachable(this.#base, error);
       }
-      await wait(FIRST_WAIT_MS * 2 ** failures++, signal);
+      await wait(Math.min(FIRST_WAIT_MS * 2 ** failures++, LONGEST_WAIT_MS), signal);
     }
   }
 

@@ -55,6 +55,7 @@ test("more requests than the rate allows are told to wait", async () => {
 test("a request that arrives too slowly is ended, and others are served meanwhile", async () => {
   const server = await startServer(models, "--data", `${folder}/slow`, "--request-timeout", "1");
   const { hostname, port } = new URL(server.url);
+  const linear = (await remoteOf(server).models()).find(({ name }) => name === LINEAR);
   const socket = connect(Number(port), hostname);
   let answer = "";
   const closed = new Promise((resolve) => socket.on("close", resolve));
@@ -63,7 +64,7 @@ test("a request that arrives too slowly is ended, and others are served meanwhil
     `POST /v1/models/${LINEAR}/jobs HTTP/1.1`,
     "Host: localhost",
     "Content-Type: application/octet-stream",
-    "Content-Length: 200",
+    `Content-Length: ${linear?.inputBytes}`,
   ];
   socket.write(`${head.join("\r\n")}\r\n\r\nslow`);
   expect((await remoteOf(server).models()).length).toBe(2);

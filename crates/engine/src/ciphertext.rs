@@ -43,7 +43,9 @@ pub(crate) fn encrypt_inputs(
         return Err(Error::argument(Kind::Inputs.place(), text));
     }
     let is_clear = |index: usize| clear.contains(&index);
-    let mut secret = Vec::new();
+    // Never grown: what it moved out of would not be wiped.
+    let padded = |tensor: &&[u64]| tensor.len().next_multiple_of(parameters.polynomial_size);
+    let mut secret = Vec::with_capacity(plaintexts.iter().map(padded).sum());
     let mut payload = Vec::new();
     payload.put_size(plaintexts.len());
     for (index, tensor) in plaintexts.iter().enumerate() {

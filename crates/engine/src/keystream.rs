@@ -54,11 +54,17 @@ impl Keystream {
         self.cipher.encrypt_blocks(counters);
         for (bytes, block) in self.buffer.chunks_exact_mut(BLOCK_BYTES).zip(counters) {
             bytes.copy_from_slice(block);
+            bytes_of(block).zeroize();
         }
         self.used = (self.next - first * block) as usize;
         self.filled = (self.end.min(last * block) - first * block) as usize;
         self.next = first * block + self.filled as u64;
     }
+}
+
+/// The bytes of a block, to be wiped.
+fn bytes_of(block: &mut Block) -> &mut [u8] {
+    block
 }
 
 impl Iterator for Keystream {
