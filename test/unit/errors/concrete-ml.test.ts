@@ -339,7 +339,7 @@ const running: Readonly<Record<string, Condition>> = {
     code: "BAD_ARGUMENT",
     where: /^client$/,
     expected: /a key/,
-    got: /generateKey\(\)/,
+    got: /generateKey/,
     call: () => new Client(compiled.circuit.parts.spec, noEngine).encrypt([codes]),
   },
 };
